@@ -1,0 +1,72 @@
+"""Sphinx configuration. The package must be installed; nothing is fetched from the network."""
+
+import tomllib
+from pathlib import Path
+
+from sphinx.util.docutils import SphinxDirective
+
+project = "fisherfit"
+author = "The fisherfit developers"
+copyright = f"2026, {author}"
+release = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]["version"]
+version = release
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.doctest",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build", "generated"]
+default_role = "py:obj"
+
+# Formulas are written in plain text, so that no page needs MathJax.
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_show_sphinx = False
+
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_default_options = {
+    # scikit-learn writes these; their texts refer to pages of its own manual
+    "exclude-members": "set_fit_request, set_predict_request, set_score_request, get_metadata_routing"
+}
+python_use_unqualified_type_names = True
+
+doctest_global_setup = """
+import matplotlib
+matplotlib.use("Agg")
+"""
+
+
+class Families(SphinxDirective):
+    """A table of the registered families, then the class of each: a new family needs no line here."""
+
+    def run(self):
+        from fisherfit.families import FAMILIES
+
+        rows = ["name, class", "response", "parameters", "default link", "dispersion phi"]
+        lines = [".. list-table::", "   :header-rows: 1", ""]
+        for row in [rows, *(self.row(name, cls) for name, cls in FAMILIES.items())]:
+            lines += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+        for cls in FAMILIES.values():
+            lines += ["", f".. autoclass:: fisherfit.{cls.__name__}"]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+    @staticmethod
+    def row(name, cls):
+        family = cls()
+        response = f"{family.support}{', whole numbers' if family.support.integer else ''}"
+        parameters = ", ".join(f"{p} ({support})" for p, support in family.parameters.items())
+        link = family.default_link(next(iter(family.parameters)))
+        phi = "estimated" if family.has_dispersion else "1"
+        return f"``{name}``, `fisherfit.{cls.__name__}`", response, parameters, link, phi
+
+
+def setup(app):
+    app.add_directive("families", Families)

@@ -1,0 +1,98 @@
+"""The compiler policy, in one place.
+
+Facts about Numba that decided it:
+
+- A kernel is a plain function made by a factory; its formulas are plain functions in closure cells. Numba puts the
+  contents of the cells into the key of its disk cache: the package's own formulas by name, and with them a hash of
+  the package's sources, so that an edited formula is never answered from a stale file.
+- Every kernel gets a name, and so a cache index, of its own: two processes that compile different kernels at the
+  same time never write the same file.
+- The formulas of a user are not cached: their source may be in a notebook, or change without notice.
+- ``nogil``, so that threads run; ``error_model="numpy"``, so that 1/0 is inf and not an exception; no ``fastmath``,
+  whose reassociation breaks compensated sums.
+- Numba is imported when the first kernel is built, never by ``import fisherfit``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from . import special
+from .errors import CompilationWarning
+
+_lock = threading.RLock()
+_registered: set[Callable[..., Any]] = set()
+_kernels: dict[Any, Callable[..., Any]] = {}
+
+
+@cache
+def source_stamp() -> str:
+    """A hash of the package's Python sources."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def is_own(function: Callable[..., Any]) -> bool:
+    """True for a function of the package itself."""
+    return getattr(function, "__module__", "").split(".")[0] == __package__
+
+
+def register(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let compiled code call a plain function, and the plain functions in its closure."""
+    from numba.extending import register_jitable
+
+    with _lock:
+        for scalar in special.SCALARS:
+            if scalar not in _registered:
+                _registered.add(scalar)
+                register_jitable(scalar)
+        if function not in _registered:
+            _registered.add(function)
+            for cell in function.__closure__ or ():
+                if callable(cell.cell_contents) and hasattr(cell.cell_contents, "__code__"):
+                    register(cell.cell_contents)
+            register_jitable(function)
+    return function
+
+
+def compiled(function: Callable[..., Any], cached: bool | None = None) -> Callable[..., Any]:
+    """The compiled version of a function, made once; kept on disk if it is the package's own."""
+    with _lock:
+        kernel = _kernels.get(function)
+        if kernel is None:
+            kernel = _kernels[function] = compile_kernel(function, is_own(function) if cached is None else cached)
+        return kernel
+
+
+def compile_kernel(function: Callable[..., Any], cached: bool) -> Callable[..., Any]:
+    """Compile a kernel; its closure must hold `source_stamp()` if it is to be cached and calls formulas."""
+    from numba import njit
+
+    register(function)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    if cached:
+        try:
+            return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+        except RuntimeError:  # no folder can be written to: compile in every process, and say so once
+            _say_uncached()
+    return njit(**options)(function)  # type: ignore[no-any-return]
+
+
+@cache
+def _say_uncached() -> None:
+    warnings.warn(
+        "no folder for compiled code can be written, so that every process compiles anew; "
+        "set NUMBA_CACHE_DIR to a folder that can be written",
+        CompilationWarning,
+        stacklevel=2,
+    )

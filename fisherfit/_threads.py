@@ -1,0 +1,81 @@
+"""Threads: one pool a process, BLAS held at one thread while it works, safe after a fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from .errors import InputError
+
+T = TypeVar("T")
+_lock = threading.RLock()
+_pools: dict[int, ThreadPoolExecutor] = {}
+_controller: Any = None
+_holders = 0
+_limit: Any = None
+
+
+def _forget() -> None:
+    """A forked child has none of its parent's threads: start afresh."""
+    global _lock, _pools, _holders, _limit
+    _lock, _pools, _holders, _limit = threading.RLock(), {}, 0, None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
+def thread_count(n_jobs: int | None) -> int:
+    """Threads for `n_jobs`: None means OMP_NUM_THREADS or all processors, -1 all, -2 all but one."""
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if n_jobs is None:
+        wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+        return max(1, min(int(wanted), available)) if wanted.isdigit() else available
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, (int,)) or n_jobs == 0:
+        raise InputError(f"n_jobs: expected None, -1 or a positive whole number, got {n_jobs!r}")
+    return n_jobs if n_jobs > 0 else max(1, available + 1 + n_jobs)
+
+
+@contextmanager
+def single_threaded_blas() -> Iterator[None]:
+    """Hold BLAS at one thread; nested and concurrent holders share one limit, undone by the last."""
+    global _controller, _holders, _limit
+    with _lock:
+        if _controller is None:
+            import scipy.linalg  # noqa: F401  (loads scipy's BLAS, so that the controller sees it)
+            from threadpoolctl import ThreadpoolController
+
+            _controller = ThreadpoolController().select(user_api="blas")
+        if _holders == 0:
+            _limit = _controller.limit(limits=1)
+            _limit.__enter__()
+        _holders += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _holders -= 1
+            if _holders == 0 and _limit is not None:
+                _limit.__exit__(None, None, None)
+                _limit = None
+
+
+def run(task: Callable[[Any], T], items: Sequence[Any], threads: int) -> list[T]:
+    """task(item) for every item, in the order of the items, on `threads` threads."""
+    if threads <= 1 or len(items) <= 1:
+        return [task(item) for item in items]
+    with _lock:
+        pool = _pools.get(threads)
+        if pool is None:
+            pool = _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="fisherfit")
+    futures = [pool.submit(task, item) for item in items]
+    try:
+        return [future.result() for future in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise

@@ -1,0 +1,315 @@
+"""A design as numbers: dense columns, centred and scaled as they are read, and categorical columns as codes.
+
+The table is never copied: `Rows.load` reads a block of rows into a buffer, whatever the layout and dtype of the
+source, and centres it there. In the standardised coordinates z = (x - centre) * inverse_scale the Gram matrix is
+well scaled and linear predictors do not cancel. The scale is a power of two, so that scaling is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ._jit import compiled
+
+SAMPLE = 1000  # rows that the centre and the scale of a column are taken from
+SCALE_LIMIT = 900  # exponents of two that a scale may have
+
+
+@dataclass(frozen=True, eq=False)
+class Categorical:
+    """A categorical column: a code for every row, -1 for the reference level."""
+
+    codes: np.ndarray
+    width: int
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Columns of one linear predictor, and their standardisation.
+
+    Internally the order is intercept, dense columns, categorical columns; `position` is the user's index of each.
+    """
+
+    names: tuple[str, ...]
+    n: int
+    intercept: bool
+    dense: tuple[np.ndarray, ...]
+    categorical: tuple[Categorical, ...] = ()
+    position: np.ndarray = field(default_factory=lambda: np.empty(0, int))
+    centre: np.ndarray = field(default_factory=lambda: np.empty(0))
+    inverse_scale: np.ndarray = field(default_factory=lambda: np.empty(0))
+    rounding: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def width(self) -> int:
+        """Number of coefficients."""
+        return len(self.names)
+
+    @property
+    def dense_width(self) -> int:
+        """Number of coefficients of the intercept and the dense columns."""
+        return self.width - sum(c.width for c in self.categorical)
+
+    def to_user(self, beta: np.ndarray) -> np.ndarray:
+        """Coefficients on the columns as given, in the user's order, from standardised ones."""
+        out = np.empty(self.width)
+        out[self.position] = self._unscale(beta)
+        return out
+
+    def _unscale(self, beta: np.ndarray) -> np.ndarray:
+        b = np.array(beta, float)
+        at = int(self.intercept)
+        slopes = b[at : self.dense_width] * self.inverse_scale
+        b[at : self.dense_width] = slopes
+        if self.intercept and slopes.size:
+            b[0] = exact_sum(b[0], -self.centre, slopes)
+        return b
+
+    def from_user(self, coefficients: np.ndarray) -> np.ndarray:
+        """Standardised coefficients from those on the columns as given."""
+        b = np.asarray(coefficients, float)[self.position]
+        at = int(self.intercept)
+        if self.intercept and self.dense_width > 1:
+            b[0] = exact_sum(b[0], self.centre, b[at : self.dense_width])
+        b[at : self.dense_width] /= self.inverse_scale
+        return b
+
+    def jacobian(self) -> np.ndarray:
+        """The matrix of `to_user`."""
+        out = np.zeros((self.width, self.width))
+        scale = np.ones(self.width)
+        at = int(self.intercept)
+        scale[at : self.dense_width] = self.inverse_scale
+        out[self.position, np.arange(self.width)] = scale
+        if self.intercept:
+            out[self.position[0], at : self.dense_width] = -self.centre * self.inverse_scale
+        return out
+
+
+def exact_sum(first: float, a: np.ndarray, b: np.ndarray) -> float:
+    """first + a'b with one rounding, by Dekker's products and Shewchuk's sum."""
+    import math
+
+    product, error = two_product(np.asarray(a, float), np.asarray(b, float))
+    terms = [first, *product.tolist(), *error[np.isfinite(error)].tolist()]
+    try:
+        return math.fsum(terms)
+    except (OverflowError, ValueError):
+        return float(first + product.sum())
+
+
+def two_product(a: Any, b: Any) -> tuple[Any, Any]:
+    """a * b as the sum of its rounded value and its error (Dekker, 1971)."""
+    p = a * b
+    t = 134217729.0 * a
+    ah = t - (t - a)
+    al = a - ah
+    t = 134217729.0 * b
+    bh = t - (t - b)
+    bl = b - bh
+    return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl
+
+
+def make_design(
+    names: Sequence[str],
+    n: int,
+    intercept: bool,
+    dense: Sequence[np.ndarray],
+    categorical: Sequence[Categorical] = (),
+    position: np.ndarray | None = None,
+    present: np.ndarray | None = None,
+) -> Design:
+    """A Design with the standardisation of its dense columns taken from a strided sample of the rows present."""
+    width = int(intercept) + sum(1 if a.ndim == 1 else a.shape[1] for a in dense) + sum(c.width for c in categorical)
+    centre, spread, size = _moments(dense, n, present)
+    if not intercept:
+        centre = np.zeros_like(centre)
+        spread = size
+    exponent = np.where(spread > 0, np.round(np.log2(np.where(spread > 0, spread, 1.0))), 0.0)
+    inverse_scale = np.exp2(-np.clip(exponent, -SCALE_LIMIT, SCALE_LIMIT))
+    return Design(
+        tuple(names),
+        n,
+        intercept,
+        tuple(dense),
+        tuple(categorical),
+        np.arange(width) if position is None else position,
+        centre,
+        inverse_scale,
+        np.where(spread > 0, size * inverse_scale, 1.0),
+    )
+
+
+def _moments(
+    dense: Sequence[np.ndarray], n: int, present: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre, spread and largest magnitude of every dense column, from a sample; from all rows where it is constant."""
+    rows: Any = slice(None, None, max(1, n // SAMPLE))
+    if present is not None and not present.all():
+        where = np.flatnonzero(present)
+        rows = where[:: max(1, where.size // SAMPLE)]
+    centres, spreads, sizes = [], [], []
+    for source in dense:
+        table = source if source.ndim == 2 else source[:, None]
+        sample = np.asarray(table[rows], float)
+        for j in range(table.shape[1]):
+            x = sample[:, j]
+            if x.size and x.min() == x.max() and n > x.size:
+                x = np.asarray(table[:, j], float)
+            lo, hi = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
+            size = max(abs(lo), abs(hi))
+            unit = size or 1.0
+            mean = float(np.mean(x / unit)) * unit if x.size else 0.0
+            with np.errstate(all="ignore"):
+                short = float(np.float32(mean))  # few digits, so that x - centre is exact where it can be
+            mean = short if lo <= short <= hi and short != 0.0 else mean
+            mean = lo if lo == hi else mean
+            centres.append(mean)
+            spread = float(np.sqrt(np.mean(((x / unit) - mean / unit) ** 2))) * unit if x.size else 0.0
+            spreads.append(spread if lo != hi else 0.0)
+            sizes.append(size)
+    return np.array(centres), np.array(spreads), np.array(sizes)
+
+
+def constant_design(n: int, name: str) -> Design:
+    """The design of a parameter that is the same for all rows."""
+    return make_design([name], n, True, ())
+
+
+def _categorical_predict(codes, beta, at, eta):
+    for i in range(codes.size):
+        if codes[i] >= 0:
+            eta[i] += beta[at + codes[i]]
+
+
+def _categorical_score(codes, u, out, at):
+    for i in range(codes.size):
+        if codes[i] >= 0:
+            out[at + codes[i]] += u[i]
+
+
+def _categorical_dense(codes, w, z, out, at):
+    for i in range(codes.size):
+        if codes[i] >= 0:
+            row = at + codes[i]
+            out[row, row] += w[i]
+            for j in range(z.shape[1]):
+                out[row, j] += w[i] * z[i, j]
+
+
+def _categorical_pair(codes, other, w, out, at, to):
+    for i in range(codes.size):
+        if codes[i] >= 0 and other[i] >= 0:
+            out[to + other[i], at + codes[i]] += w[i]
+
+
+def _scale_rows(z, w, out):
+    """out = sqrt(w) z; False, with the work undone, where a weight is negative."""
+    for i in range(w.size):
+        if not w[i] >= 0.0:
+            return False
+    for i in range(w.size):
+        s = np.sqrt(w[i])
+        for j in range(z.shape[1]):
+            out[i, j] = s * z[i, j]
+    return True
+
+
+class Rows:
+    """A block of rows of a design, loaded into buffers that one thread owns."""
+
+    def __init__(self, design: Design, size: int) -> None:
+        self.design = design
+        self.buffer = np.empty((size, design.dense_width))
+        if design.intercept:
+            self.buffer[:, 0] = 1.0
+        self.scaled = np.empty_like(self.buffer)
+        self.codes: list[np.ndarray] = []
+        self.z = self.buffer
+        self.centred = bool(np.any(design.centre))
+        self.rescaled = bool(np.any(design.inverse_scale != 1.0))
+
+    def load(self, start: int, stop: int) -> None:
+        """Read rows start to stop."""
+        d = self.design
+        self.z = z = self.buffer[: stop - start]
+        at = int(d.intercept)
+        first = at
+        for source in d.dense:
+            width = 1 if source.ndim == 1 else source.shape[1]
+            part = source[start:stop] if source.ndim == 2 else source[start:stop, None]
+            target = z[:, at : at + width]
+            if self.centred:
+                np.subtract(part, d.centre[at - first : at - first + width], out=target, casting="unsafe")
+            else:
+                target[...] = part
+            at += width
+        if self.rescaled:
+            z[:, first:] *= d.inverse_scale
+        self.codes = [c.codes[start:stop] for c in d.categorical]
+
+    def predict(self, beta: np.ndarray, out: np.ndarray) -> None:
+        """out = the linear predictor without its offset."""
+        at = self.design.dense_width
+        np.dot(self.z, beta[:at], out=out)
+        for codes, c in zip(self.codes, self.design.categorical, strict=True):
+            compiled(_categorical_predict)(codes, beta, at, out)
+            at += c.width
+
+    def score(self, u: np.ndarray, out: np.ndarray) -> None:
+        """out += X'u."""
+        at = self.design.dense_width
+        out[:at] += u @ self.z
+        for codes, c in zip(self.codes, self.design.categorical, strict=True):
+            compiled(_categorical_score)(codes, u, out, at)
+            at += c.width
+
+    def gram(self, w: np.ndarray, out: np.ndarray) -> None:
+        """out += X' diag(w) X, its lower triangle."""
+        d = self.design
+        dense, scaled = d.dense_width, self.scaled[: w.size]
+        if dense:
+            if compiled(_scale_rows)(self.z, w, scaled):
+                out[:dense, :dense] += scaled.T @ scaled
+            else:
+                out[:dense, :dense] += (self.z * w[:, None]).T @ self.z
+        at = dense
+        for i, (codes, c) in enumerate(zip(self.codes, d.categorical, strict=True)):
+            compiled(_categorical_dense)(codes, w, self.z, out, at)
+            to = at + c.width
+            for other, o in zip(self.codes[i + 1 :], d.categorical[i + 1 :], strict=True):
+                compiled(_categorical_pair)(codes, other, w, out, at, to)
+                to += o.width
+            at += c.width
+
+    def expand(self) -> np.ndarray:
+        """The block as one dense matrix, for the fallback by QR."""
+        d = self.design
+        if not d.categorical:
+            return self.z
+        out = np.zeros((self.z.shape[0], d.width))
+        out[:, : d.dense_width] = self.z
+        at = d.dense_width
+        for codes, c in zip(self.codes, d.categorical, strict=True):
+            rows = np.flatnonzero(codes >= 0)
+            out[rows, at + codes[rows]] = 1.0
+            at += c.width
+        return out
+
+
+def cross(a: Rows, b: Rows, w: np.ndarray) -> np.ndarray:
+    """X_a' diag(w) X_b for two different designs."""
+    out = np.empty((a.design.width, b.design.width))
+    for j in range(b.design.width):
+        unit = np.zeros(b.design.width)
+        unit[j] = 1.0
+        column = np.empty(w.size)
+        b.predict(unit, column)
+        here = np.zeros(a.design.width)
+        a.score(w * column, here)
+        out[:, j] = here
+    return out

@@ -1,0 +1,55 @@
+"""The dispersion after the mean: Pearson, deviance and maximum-likelihood estimates, and the log-likelihood at phi."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .kernels import Kernels
+
+
+class DispersionLikelihood:
+    """The log-likelihood as a function of phi at fitted means.
+
+    l(phi) = -D / (2 phi) + sum of base terms, D the deviance. Weights divide phi (analytic) or repeat rows.
+    """
+
+    def __init__(
+        self, kernels: Kernels, y: np.ndarray, weight: np.ndarray, trials: np.ndarray | None, analytic: bool, divides: bool
+    ) -> None:
+        self.kernels = kernels
+        self.y, self.weight = y, weight
+        self.trials = np.ones_like(y) if trials is None else np.where(trials > 0, trials, 1.0)
+        self.divides = divides and analytic
+
+    def base(self, phi: float) -> tuple[float, float, float]:
+        """The sum of base terms and two derivatives in phi."""
+        total = self.kernels.base(self.y, self.weight, self.trials, float(phi), self.divides, self.kernels.constants)
+        return tuple(float(v) for v in total)  # type: ignore[return-value]
+
+    def value(self, objective: float, phi: float) -> float:
+        """The log-likelihood at phi, `objective` being minus half the deviance."""
+        return objective / phi + self.base(phi)[0]
+
+    def maximum(self, deviance: float, count: float, closed: float | None) -> float:
+        """The maximum-likelihood phi: in closed form, or by Newton steps on log phi kept inside a bracket."""
+        if closed is not None or deviance <= 0.0:
+            return closed if closed is not None else 0.0
+        low, high = -np.inf, np.inf
+        x = float(np.log(deviance / count))
+        for _ in range(100):
+            phi = float(np.exp(x))
+            _, first, second = self.base(phi)
+            slope = phi * (first + 0.5 * deviance / phi / phi)
+            curve = slope + phi * phi * (second - deviance / phi**3)
+            if slope > 0:
+                low = x
+            else:
+                high = x
+            step = -slope / curve if curve < 0 else (1.0 if slope > 0 else -1.0)
+            step = float(np.clip(step, -2.0, 2.0))
+            if not low < x + step < high:
+                step = 0.5 * (low + high) - x if np.isfinite(low) and np.isfinite(high) else 0.5 * step
+            if abs(step) < 4e-16 * max(1.0, abs(x)):
+                break
+            x += step
+        return float(np.exp(x))

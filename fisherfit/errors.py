@@ -1,0 +1,77 @@
+"""The errors and warnings that fisherfit raises, each with a type of its own.
+
+Bad input is an error, raised before any work. Statistical trouble is a warning: the fit goes on, and an
+attribute of the estimator holds the details.
+"""
+
+from __future__ import annotations
+
+from sklearn.exceptions import ConvergenceWarning as _SklearnConvergenceWarning
+
+__all__ = [
+    "BoundaryWarning",
+    "CompilationWarning",
+    "ConvergenceWarning",
+    "ExactFitWarning",
+    "FisherfitError",
+    "FisherfitWarning",
+    "FormulaError",
+    "InputError",
+    "InputTypeError",
+    "MissingValuesWarning",
+    "NonIntegerWarning",
+    "RankWarning",
+    "SeparationWarning",
+]
+
+
+class FisherfitError(Exception):
+    """Base of every error that fisherfit raises on purpose."""
+
+
+class InputError(FisherfitError, ValueError):
+    """A value, shape or argument that cannot be used; the message names it and the remedy."""
+
+
+class InputTypeError(FisherfitError, TypeError):
+    """An argument of a kind that cannot be used; the message names it and the remedy."""
+
+
+class FormulaError(InputError):
+    """A formula that cannot be read, or that names a column the table does not have."""
+
+
+class FisherfitWarning(UserWarning):
+    """Base of every warning that fisherfit gives."""
+
+
+class ConvergenceWarning(FisherfitWarning, _SklearnConvergenceWarning):
+    """The maximum was not reached; ``converged_`` is False and the message says why."""
+
+
+class SeparationWarning(FisherfitWarning):
+    """Some maximum-likelihood coefficients are infinite; see ``separation_``."""
+
+
+class RankWarning(FisherfitWarning):
+    """Some columns are combinations of others; see ``rank_`` and ``aliased_``."""
+
+
+class BoundaryWarning(FisherfitWarning):
+    """The maximum lies on the edge of the parameter space; see ``boundary_``."""
+
+
+class ExactFitWarning(FisherfitWarning):
+    """The model reproduces the response exactly, so that the dispersion is zero or undefined."""
+
+
+class NonIntegerWarning(FisherfitWarning):
+    """A count response has values that are not whole numbers; the log-likelihood is then undefined."""
+
+
+class MissingValuesWarning(FisherfitWarning):
+    """Rows were dropped because of missing values (``missing="drop"``)."""
+
+
+class CompilationWarning(FisherfitWarning):
+    """A user's formula could not be compiled, or the compiled code could not be kept on disk."""

@@ -1,0 +1,309 @@
+"""GLM: generalised linear models by maximum likelihood, certified."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import NotFittedError
+
+from .. import _threads
+from ..blocks import constant_design
+from ..errors import (
+    InputError,
+    InputTypeError,
+    MissingValuesWarning,
+)
+from ..families import Family, get_family
+from ..kernels import kernels_of
+from ..likelihood import Likelihood
+from ..links import Link, check_pair, get_link
+from ..prediction import Predictor
+from ..prepare import Prepared, prepare
+from ..result import Result
+from ..response import WEIGHT_TYPES
+from .report import Report, report
+
+COV_TYPES = ("expected", "observed", "HC0", "HC1")
+
+
+class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
+
+    Parameters
+    ----------
+    family : str or Family, default "normal"
+        "normal" (or "gaussian"), "binomial", "poisson", "gamma", "inverse_gaussian", "negative_binomial",
+        "geometric", "tweedie", or a :class:`~fisherfit.Family` object, a user's own included.
+    link : str or Link, optional
+        By default the canonical link; log for gamma, inverse Gaussian, negative binomial, geometric and Tweedie.
+    formula : str, optional
+        ``"y ~ x + C(z)"``; ``fit`` then takes the table alone.
+    fit_intercept : bool, default True
+        Ignored where a formula says it.
+    dispersion : {"pearson", "deviance", "ml"} or float, optional
+        By default 1 for Poisson, binomial, negative binomial and geometric, and Pearson's estimate for the others.
+        Any choice but the default turns a family with phi = 1 into its quasi- variant.
+    weight_type : {"analytic", "frequency", "probability"}, default "analytic"
+        What ``sample_weight`` means: precision (variance phi V / w), repetition, or sampling weight.
+    missing : {"raise", "drop"}, default "raise"
+        What to do with rows that have a missing value in a column that is used.
+    cov_type : {"expected", "observed", "HC0", "HC1"}, default "expected"
+        Where standard errors come from.
+    max_iter : int, default 100
+        Steps at the most.
+    tol : float, default 1e-20
+        Decrement s'F^-1 s / phi to stop at.
+    start_params : array, optional
+        Where to begin, the intercept first.
+    n_jobs : int, optional
+        Threads; by default OMP_NUM_THREADS or all processors. Results do not depend on it, to the bit.
+    verbose : int, default 0
+        1 prints a line for every step, 2 shows a progress bar.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_coefficients,)
+        Coefficients without the intercept.
+    intercept_ : float
+        The intercept, 0.0 without one.
+    converged_, n_iter_, n_restarts_ : bool, int, int
+        How the solver ended.
+    certificate_ : Certificate
+        How far the answer can be from the maximum.
+    rank_ : int
+        Rank of the design; ``aliased_`` names the columns that are combinations of earlier ones.
+    separation_ : Separation
+        Infinite estimates; false when there are none.
+    boundary_ : dict
+        Rows and parameters at a bound; empty when there are none.
+    dispersion_ : float
+        The dispersion in use.
+    result_ : Result
+        Estimates with their inference.
+
+    Notes
+    -----
+    The step, the stopping rule, the certificate and the covariance all come from one quantity, the Fisher
+    information F: see McCullagh & Nelder (1989), section 2.5, and Amari (1998).
+
+    Examples
+    --------
+    >>> import fisherfit as ff
+    >>> data = ff.datasets.load("warpbreaks")
+    >>> model = ff.GLM(formula="breaks ~ wool + tension", family="poisson").fit(data)
+    >>> model.result_.params.round(4).to_dict()
+    {'Intercept': 3.692, 'wool[T.B]': -0.206, 'tension[T.M]': -0.3213, 'tension[T.H]': -0.5185}
+    >>> bool(model.converged_)
+    True
+    """
+
+    def __init__(
+        self,
+        family: str | Family = "normal",
+        link: str | Link | None = None,
+        *,
+        formula: str | None = None,
+        fit_intercept: bool = True,
+        dispersion: str | float | None = None,
+        weight_type: str = "analytic",
+        missing: str = "raise",
+        cov_type: str = "expected",
+        max_iter: int = 100,
+        tol: float = 1e-20,
+        start_params: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.family = family
+        self.link = link
+        self.formula = formula
+        self.fit_intercept = fit_intercept
+        self.dispersion = dispersion
+        self.weight_type = weight_type
+        self.missing = missing
+        self.cov_type = cov_type
+        self.max_iter = max_iter
+        self.tol = tol
+        self.start_params = start_params
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
+    ) -> GLM:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array or table of shape (n, p)
+            NumPy array of any layout and dtype, or a pandas, polars or pyarrow table. String and categorical
+            columns of a table become categorical blocks. With a formula, the table it names columns of.
+        y : array of shape (n,), or (n, 2) for successes and failures
+            The response; not given where a formula names it.
+        sample_weight : array of shape (n,) or column name, optional
+            Weights, at least 0; see `weight_type`.
+        offset : array of shape (n,), scalar or column name, optional
+            Added to the linear predictor.
+        exposure : array of shape (n,), scalar or column name, optional
+            Its logarithm is added to the linear predictor (log link only).
+
+        Returns
+        -------
+        GLM
+            The estimator itself.
+
+        Raises
+        ------
+        InputError, InputTypeError, FormulaError
+            For data or arguments that cannot be used, before any work; nothing already fitted is lost.
+
+        Warns
+        -----
+        ConvergenceWarning, SeparationWarning, RankWarning, BoundaryWarning, ExactFitWarning, NonIntegerWarning
+            For statistical trouble; the matching attribute has the details.
+        """
+        started = time.perf_counter()
+        family, links = self._check_parameters()
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
+        likelihood = Likelihood(
+            kernels_of(family, links),
+            (data.design, *(constant_design(data.design.n, name) for name in list(family.parameters)[1:])),
+            data.y,
+            data.weight,
+            data.offset,
+            _threads.thread_count(self.n_jobs),
+        )
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            found = report(self, family, data, likelihood)
+        self._keep(found, data, family, links, time.perf_counter() - started)
+        return self
+
+    def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
+        """Predictions for new rows.
+
+        Parameters
+        ----------
+        X : array or table of shape (m, p)
+            Columns of a table are matched by name.
+        offset, exposure : array of shape (m,), scalar or column name, optional
+            As in `fit`. Named columns are remembered; arrays must be given again.
+        kind : {"mean", "link"}, default "mean"
+            The mean response, or the linear predictor.
+
+        Returns
+        -------
+        array of shape (m,)
+
+        Examples
+        --------
+        >>> import numpy as np, fisherfit as ff
+        >>> x = np.arange(5.0)[:, None]
+        >>> ff.GLM().fit(x, [1.0, 3.0, 5.0, 7.0, 9.5]).predict([[10.0]]).round(2)
+        array([22.1])
+        """
+        self._check_fitted()
+        return np.asarray(self._predictor.predict(X, offset, exposure, kind))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None) -> float:
+        """D^2, the share of the deviance that the model explains, against the weighted mean of the y passed in.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            As in `fit`.
+
+        Returns
+        -------
+        float
+            1 for a perfect fit, 0 for one as good as the mean, negative for a worse one; R^2 for the normal family.
+        """
+        self._check_fitted()
+        return float(self._predictor.score(X, y, sample_weight, offset, exposure, self.weight_type))
+
+    def summary(self, level: float = 0.95) -> Any:
+        """The summary of the fit: prints as text, shows as HTML in a notebook."""
+        self._check_fitted()
+        return self.result_.summary(level)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "result_"):
+            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
+
+    def _check_parameters(self) -> tuple[Family, tuple[Link, ...]]:
+        """Check the constructor's arguments; the family and a link for each of its parameters."""
+        family = get_family(self.family)
+        first, *others = family.parameters
+        if self.link is None:
+            link = get_link(family.default_links.get(first) or family.canonical_link or family.default_link(first))
+        else:
+            link = get_link(self.link)
+        check_pair(link, family.parameters[first], family.name)
+        links = (link, *(get_link(family.default_link(name)) for name in others))
+        if self.dispersion is not None:
+            if isinstance(self.dispersion, str):
+                if self.dispersion not in ("pearson", "deviance", "ml"):
+                    raise InputError(f"dispersion: {self.dispersion!r} is not known; choose 'pearson', 'deviance', 'ml' or a number")
+            elif isinstance(self.dispersion, bool) or not np.isreal(self.dispersion) or not 0 < self.dispersion < np.inf:
+                raise InputError(f"dispersion: a number must be positive and finite, got {self.dispersion!r}")
+        _choose("weight_type", self.weight_type, WEIGHT_TYPES)
+        _choose("missing", self.missing, ("raise", "drop"))
+        _choose("cov_type", self.cov_type, COV_TYPES)
+        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 0:
+            raise InputError(f"max_iter must be a whole number of at least 0, got {self.max_iter!r}")
+        if not isinstance(self.tol, (int, float, np.floating)) or not self.tol >= 0:
+            raise InputError(f"tol must be a number of at least 0, got {self.tol!r}")
+        if not isinstance(self.fit_intercept, (bool, np.bool_)):
+            raise InputTypeError(f"fit_intercept must be True or False, got {self.fit_intercept!r}")
+        return family, links
+
+    def _keep(self, found: Report, data: Prepared, family: Family, links: tuple[Link, ...], seconds: float) -> None:
+        """Assign everything at once: a fit that fails before this leaves the estimator as it was."""
+        for message, kind in found.warnings:
+            warnings.warn(message, kind, stacklevel=3)
+        if data.dropped:
+            warnings.warn(
+                f"{data.dropped} of {data.dropped + data.design.n} rows have missing values and were left out",
+                MissingValuesWarning,
+                stacklevel=3,
+            )
+        predictor = Predictor(data.terms, family, links, found.coefficients, data.offset_names, data.design.n)
+        result = Result(predictor=predictor, seconds=seconds, **found.result)
+        p = data.design.width
+        mean = found.coefficients[:p]
+        at = int(data.design.intercept)
+        values: dict[str, Any] = {
+            "coef_": mean[at:],
+            "intercept_": float(mean[0]) if at else 0.0,
+            "n_iter_": max(1, found.n_iter),
+            "n_restarts_": found.n_restarts,
+            "converged_": found.converged,
+            "certificate_": result.certificate,
+            "rank_": result.rank,
+            "aliased_": found.aliased,
+            "separation_": found.separation,
+            "boundary_": found.boundary,
+            "dispersion_": result.dispersion,
+            "result_": result,
+            "n_features_in_": data.n_features,
+            "_predictor": predictor,
+        }
+        if "alpha" in family.parameters:
+            values["alpha_"] = float(found.coefficients[p])
+        for name in ("feature_names_in_", "alpha_"):
+            vars(self).pop(name, None)
+        if data.feature_names is not None:
+            values["feature_names_in_"] = np.array(data.feature_names, dtype=object)
+        vars(self).update(values)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "result_")
+
+
+def _choose(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InputError(f"{name}: {value!r} is not known; choose one of {', '.join(map(repr, choices))}")
+

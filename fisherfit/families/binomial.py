@@ -1,0 +1,86 @@
+"""The binomial family: y successes in m trials, as a proportion; Var(y) = p (1 - p) / m."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import stats
+
+from ..special import excess, log, log1p, log_count_base, log_probability, scalar
+from ._family import ExponentialDispersion, Support
+
+
+@scalar
+def unit_deviance(y, p, q):
+    """2 {y log(y/p) + (1 - y) log((1 - y)/q)}, relative to the saturated model."""
+    if y == 0.0:
+        return -2.0 * log_probability(q, p)
+    if y == 1.0:
+        return -2.0 * log_probability(p, q)
+    if p < 1e-8 * y or q < 1e-8 * (1.0 - y):
+        return 2.0 * (
+            y * (log(y) - log_probability(p, q)) + (1.0 - y) * (log1p(-y) - log_probability(q, p))
+        )
+    r = y * q - (1.0 - y) * p  # y - p, never a difference of numbers near 1
+    return 2.0 * (r * (r / p) * excess(r / p, 1.0) + r * (r / q) * excess(-r / q, 1.0))
+
+
+@scalar
+def base(y, phi):
+    """log of C(m, my) y^(my) (1 - y)^(m - my), m = 1 / phi, from Poisson densities at their modes."""
+    m = 1.0 / phi
+    if y == 0.0 or y == 1.0:
+        return 0.0, 0.0, 0.0
+    return log_count_base(y * m) + log_count_base((1.0 - y) * m) - log_count_base(m), 0.0, 0.0
+
+
+class Binomial(ExponentialDispersion):
+    """Binomial distribution of a proportion y of m trials; with m = 1, the Bernoulli distribution.
+
+    The probability reaches the formulas as p and q = 1 - p. In `base`, phi = 1 / m.
+
+    Examples
+    --------
+    >>> import fisherfit as ff
+    >>> round(ff.Binomial.log_density(0.5, 0.5, 0.5, 0.25), 6)     # 2 of 4
+    -0.980829
+    """
+
+    name = "binomial"
+    parameters = {"mu": "unit"}
+    support = Support(0.0, 1.0)
+    canonical_link = "logit"
+    takes_trials = True
+
+    unit_deviance = staticmethod(unit_deviance)
+    base = staticmethod(base)
+
+    @staticmethod
+    def unit_variance(p, q):
+        return p * q, q - p
+
+    @staticmethod
+    def score(y, p, q):
+        return (y / p - (1.0 - y) / q,)
+
+    @staticmethod
+    def observed(y, p, q):
+        return (y / p / p + (1.0 - y) / q / q,)
+
+    @staticmethod
+    def log_density(y, p, q, phi):
+        return -0.5 * unit_deviance(y, p, q) / phi + base(y, phi)[0]
+
+    def variance(self, mu, phi=1.0):
+        return phi * mu * (1.0 - mu)
+
+    def sample(self, rng, mu, phi=1.0, size=None):
+        trials = np.rint(1.0 / np.asarray(phi)).astype(int)
+        return rng.binomial(trials, mu, size) / trials
+
+    def cdf(self, y, mu, phi=1.0):
+        trials = np.rint(1.0 / np.asarray(phi))
+        return stats.binom.cdf(np.floor(np.asarray(y) * trials + 1e-9), trials, mu)
+
+    def ppf(self, probability, mu, phi=1.0):
+        trials = np.rint(1.0 / np.asarray(phi))
+        return stats.binom.ppf(probability, trials, mu) / trials

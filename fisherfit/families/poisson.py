@@ -1,0 +1,55 @@
+"""The Poisson family: Var(y) = mu."""
+
+from __future__ import annotations
+
+from math import inf
+
+from scipy import stats
+
+from ..special import excess, log, log_count_base
+from ._family import ExponentialDispersion, Support
+
+
+class Poisson(ExponentialDispersion):
+    """Poisson distribution with mean mu.
+
+    Examples
+    --------
+    >>> import fisherfit as ff
+    >>> round(ff.Poisson.log_density(2.0, 3.0, 1.0), 6)
+    -1.495923
+    """
+
+    name = "poisson"
+    parameters = {"mu": "positive"}
+    support = Support(0.0, inf, integer=True)
+    canonical_link = "log"
+
+    @staticmethod
+    def unit_deviance(y, mu):
+        if y == 0.0:
+            return 2.0 * mu
+        t = (y - mu) / mu
+        if t > 1e8:
+            return 2.0 * (y * log(y / mu) - (y - mu))
+        return 2.0 * ((y - mu) * t * excess(t, 1.0))
+
+    @staticmethod
+    def unit_variance(mu):
+        return mu, 1.0
+
+    @staticmethod
+    def base(y, phi):
+        return log_count_base(y), 0.0, 0.0
+
+    def variance(self, mu):
+        return mu
+
+    def sample(self, rng, mu, size=None):
+        return rng.poisson(mu, size).astype(float)
+
+    def cdf(self, y, mu):
+        return stats.poisson.cdf(y, mu)
+
+    def ppf(self, probability, mu):
+        return stats.poisson.ppf(probability, mu)

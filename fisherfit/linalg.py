@@ -1,0 +1,176 @@
+"""Small dense linear algebra of the solver: scaled Cholesky, merged QR factors, rank, compensated least squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg import lapack
+
+from .blocks import two_product
+
+EPS = float(np.finfo(float).eps)
+POOR = 1e-9  # reciprocal condition of the scaled information below which the rows are factored by QR instead
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """An information matrix as D U'U D, U upper triangular, D diagonal."""
+
+    scale: np.ndarray
+    upper: np.ndarray
+    reciprocal_condition: float
+    matrix: np.ndarray | None = None
+
+    @property
+    def poor(self) -> bool:
+        """True where the condition costs too many digits of a Cholesky solution."""
+        return self.reciprocal_condition < POOR
+
+    def solve(self, score: np.ndarray) -> np.ndarray:
+        """The natural gradient: information^-1 score, refined once on its residual."""
+        d = self._solve(score)
+        if self.matrix is not None:
+            correction = self._solve(score - self.matrix @ d)
+            if np.all(np.isfinite(correction)):
+                d = d + correction
+        return d
+
+    def _solve(self, score: np.ndarray) -> np.ndarray:
+        z = linalg.solve_triangular(self.upper, score / self.scale, trans="T", check_finite=False)
+        return np.asarray(linalg.solve_triangular(self.upper, z, check_finite=False)) / self.scale
+
+    def solve_root(self, right: np.ndarray) -> np.ndarray:
+        """R^-1 right for R = U D: the least-squares solution from a QR factor's right-hand side."""
+        return np.asarray(linalg.solve_triangular(self.upper, right, check_finite=False)) / self.scale
+
+    def inverse(self) -> np.ndarray:
+        """information^-1, the covariance."""
+        half = linalg.solve_triangular(self.upper, np.eye(self.scale.size), check_finite=False)
+        half = half / self.scale[:, None]
+        return np.asarray(half @ half.T)
+
+
+def cholesky(information: np.ndarray) -> Factor | None:
+    """The scaled Cholesky factor of an information matrix; None where it is not positive definite."""
+    diagonal = np.diag(information)
+    if diagonal.size == 0:
+        return Factor(np.ones(0), np.empty((0, 0)), 1.0, information)
+    if not np.all(np.isfinite(information)) or not np.all(diagonal > 0.0):
+        return None
+    scale = np.sqrt(diagonal)
+    scaled = information / scale[:, None] / scale
+    upper, info = lapack.dpotrf(scaled, lower=0, clean=1)
+    if info != 0:
+        return None
+    norm = float(np.abs(scaled).sum(axis=0).max())
+    reciprocal, _ = lapack.dpocon(upper, norm)
+    return Factor(scale, upper, float(reciprocal), information)
+
+
+def from_root(root: np.ndarray) -> Factor | None:
+    """A Factor from a triangular R with R'R the information; None where R is singular."""
+    scale = np.sqrt(np.einsum("ij,ij->j", root, root))
+    if not np.all(np.isfinite(root)) or not np.all(scale > 0.0):
+        return None
+    upper = np.triu(root / scale)
+    upper = upper * np.where(np.diag(upper) < 0, -1.0, 1.0)[:, None]
+    if upper.size and float(np.abs(np.diag(upper)).min()) < EPS:
+        return None
+    reciprocal, _ = lapack.dtrcon(upper) if upper.size else (1.0, 0)
+    return Factor(scale, upper, float(reciprocal) ** 2)
+
+
+def merge_roots(root: np.ndarray | None, rows: np.ndarray) -> np.ndarray:
+    """The triangular factor of rows stacked under an earlier factor: R factors merge as sums do."""
+    stacked = rows if root is None else np.vstack([root, rows])
+    (r,) = linalg.qr(stacked, mode="r", check_finite=False)
+    p = stacked.shape[1]
+    out = np.zeros((p, p))
+    out[: min(p, r.shape[0])] = r[:p]
+    return out
+
+
+def independent_columns(root: np.ndarray, rounding: np.ndarray) -> np.ndarray:
+    """True for each column that is no combination of those to its left, from a triangular factor of the design.
+
+    `rounding` is the size of the entries of a column over its spread: what its own rounding errors are relative to.
+    """
+    p = root.shape[1]
+    norm = np.sqrt(np.einsum("ij,ij->j", root, root))
+    kept = np.zeros(p, bool)
+    basis = np.empty((root.shape[0], 0))
+    for j in range(p):
+        column = root[:, j].copy()
+        if norm[j] == 0.0:
+            continue
+        unit = column / norm[j]
+        rest = unit.copy()
+        for _ in range(2):  # twice is enough (Parlett, 1980)
+            rest = rest - basis @ (basis.T @ rest)
+        size = float(np.linalg.norm(rest))
+        if size > 16.0 * EPS * p * max(1.0, float(rounding[: j + 1].max())):
+            kept[j] = True
+            basis = np.column_stack([basis, rest / size])
+    return kept
+
+
+def null_space(root: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """A basis of the combinations of columns that vanish: one column for every dependent column of the design."""
+    dependent = np.flatnonzero(~kept)
+    out = np.zeros((root.shape[1], dependent.size))
+    norm = np.sqrt(np.einsum("ij,ij->j", root, root))
+    norm[norm == 0.0] = 1.0
+    scaled = root / norm
+    for k, j in enumerate(dependent):
+        left = np.flatnonzero(kept[:j])
+        if left.size:
+            coefficient, *_ = np.linalg.lstsq(scaled[:, left], scaled[:, j], rcond=None)
+            coefficient[np.abs(coefficient) < 1e-9] = 0.0
+            out[left, k] = -coefficient / norm[left]
+        out[j, k] = 1.0 / norm[j]
+    return out
+
+
+def _two_sum(a: Any, b: Any) -> tuple[Any, Any]:
+    s = a + b
+    z = s - a
+    return s, (a - (s - z)) + (b - z)
+
+
+def _compensated(first: np.ndarray, matrix: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """first + matrix @ x as if in twice the precision (Ogita, Rump & Oishi, 2005)."""
+    total, lost = first.copy(), np.zeros_like(first)
+    for j in range(matrix.shape[1]):
+        p, e = two_product(matrix[:, j], np.full(total.size, x[j]))
+        total, t = _two_sum(total, p)
+        lost += e + t
+    return np.asarray(total + lost)
+
+
+def least_squares(a: np.ndarray, y: np.ndarray, steps: int = 5) -> tuple[np.ndarray, np.ndarray, Factor | None]:
+    """Least squares by QR, refined on the augmented system with compensated residuals (Bjorck, 1967).
+
+    Returns the coefficients, the residuals and the factor of a'a.
+    """
+    norm = np.sqrt(np.einsum("ij,ij->j", a, a))
+    scale = np.exp2(np.round(np.log2(np.where(norm > 0, norm, 1.0))))
+    a = a / scale
+    q, r = linalg.qr(a, mode="economic", check_finite=False)
+    x = linalg.solve_triangular(r, q.T @ y, check_finite=False)
+    residual = y - a @ x
+    size = np.inf
+    for _ in range(steps):
+        f = _compensated(y, np.column_stack([a, residual]), np.append(-x, -1.0))
+        g = -_compensated(np.zeros(a.shape[1]), np.ascontiguousarray(a.T), residual)
+        z = linalg.solve_triangular(r, g, trans="T", check_finite=False)
+        d = q.T @ f
+        step = linalg.solve_triangular(r, d - z, check_finite=False)
+        now = float(np.abs(step).max(initial=0.0))
+        if not np.isfinite(now) or now > 0.5 * size:
+            break
+        x, residual, size = x + step, residual + f - q @ d + q @ z, now
+    return x / scale, residual, from_root(r * scale)
+

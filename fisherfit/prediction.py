@@ -1,0 +1,115 @@
+"""Predictions for new rows, and D^2: what a fitted model keeps of its data is the terms and the coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import formula as formulas
+from .errors import InputError
+from .families import Family
+from .links import Link
+from .response import check_support, kernel_weights, read_offset, read_response, read_weights
+from .table import read_table
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """The mean of new rows, by terms, links and coefficients."""
+
+    terms: Any
+    family: Family
+    links: tuple[Link, ...]
+    coefficients: np.ndarray
+    offset_names: tuple[str | None, str | None]
+    n_rows: int
+
+    def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
+        """The mean response (kind "mean") or the linear predictor (kind "link") of the rows of X."""
+        if kind not in ("mean", "link"):
+            raise InputError(f"kind: {kind!r} is not known; choose 'mean' or 'link'")
+        table = read_table(X)
+        if table.n == 0 and not table.is_frame:
+            raise InputError(
+                f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required."
+            )
+        eta = self._linear(table)
+        names = self.offset_names
+        if offset is None and names[0] is not None:
+            offset = names[0]
+        if exposure is None and names[1] is not None:
+            exposure = names[1]
+        parts = []
+        for value, what in ((offset, "offset"), (exposure, "exposure")):
+            if isinstance(value, str):
+                if not table.is_frame:
+                    raise InputError(f"{what}={value!r} names a column, but X is an array; pass the values")
+                value = table.column(value).values
+            parts.append(value)
+        shift = read_offset(parts[0], parts[1], table.n, table.index, self.links[0].name)
+        if shift is not None:
+            eta = eta + shift
+        if isinstance(self.terms, formulas.FormulaTerms):
+            own = self.terms.offset(table)
+            eta = eta if own is None else eta + own
+        if kind == "link":
+            return eta
+        with np.errstate(all="ignore"):
+            theta = [self.links[0].mean(eta)]
+            at = len(self.terms.names)
+            for link, value in zip(self.links[1:], self.coefficients[at:], strict=True):
+                theta.append(np.full(eta.size, float(link.mean(value))))
+            return np.asarray(self.family.mean(*theta))
+
+    def _linear(self, table: Any) -> np.ndarray:
+        """The linear predictor without offsets, block by block in the user's coordinates, centred."""
+        from .blocks import Rows
+
+        design = self.terms.design(table)
+        beta = design.from_user(self.coefficients[: design.width])
+        out = np.empty(table.n)
+        size = min(4096, max(table.n, 1))
+        rows = Rows(design, size)
+        with np.errstate(all="ignore"):
+            for start in range(0, table.n, size):
+                stop = min(start + size, table.n)
+                rows.load(start, stop)
+                rows.predict(beta, out[start:stop])
+        return out
+
+    def score(self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, weight_type: str) -> float:
+        """1 - deviance / null deviance of the rows passed in."""
+        table = read_table(X)
+        if y is None and isinstance(self.terms, formulas.FormulaTerms):
+            y = formulas.response_of(self.terms, table)
+        response = read_response(y, self.family, table.n, table.index, "raise")
+        if isinstance(sample_weight, str):
+            sample_weight = table.column(sample_weight).values
+        weight = kernel_weights(read_weights(sample_weight, table.n, table.index), response.trials, weight_type)
+        check_support(response, self.family, weight > 0)
+        mu = self.predict(table, offset, exposure)
+        mean = float(np.average(response.y, weights=weight))
+        with np.errstate(all="ignore"):
+            deviance = self._deviance(response.y, mu, weight)
+            null = self._deviance(response.y, np.full(mu.size, mean), weight)
+        if null == 0.0:
+            return 1.0 if deviance == 0.0 else 0.0
+        return 1.0 - deviance / null
+
+    def _deviance(self, y: np.ndarray, mu: np.ndarray, weight: np.ndarray) -> float:
+        """Sum of weighted unit deviances at given means; -2 log-likelihood where a family has no unit deviance."""
+        from .kernels import VALUE, kernels_of
+        from .links import get_link
+
+        family: Any = self.family
+        others = self.coefficients[len(self.terms.names) :]
+        if "alpha" in family.parameters:
+            family = type(family)(alpha=float(others[0]))
+            others = others[:0]
+        kernels = kernels_of(family, [get_link("identity")] * len(family.parameters))
+        eta = np.column_stack([mu, *(np.full(mu.size, float(link.mean(v))) for link, v in zip(self.links[1:], others, strict=False))])
+        k = eta.shape[1]
+        u, w = np.empty((mu.size, k)), np.empty((mu.size, k * (k + 1) // 2))
+        return -2.0 * float(kernels.rows(y, weight, np.ascontiguousarray(eta), kernels.constants, VALUE, u, w))

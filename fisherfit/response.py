@@ -1,0 +1,171 @@
+"""The response, the weights and the offset: read, checked against the family, before any work."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+
+from .errors import InputError, InputTypeError, NonIntegerWarning
+from .families import Family
+from .table import check_finite, check_index, read_table, read_vector
+
+WEIGHT_TYPES = ("analytic", "frequency", "probability")
+
+
+@dataclass(frozen=True, eq=False)
+class Response:
+    """y as the family sees it (a proportion where there are trials), and the trials."""
+
+    y: np.ndarray
+    trials: np.ndarray | None = None
+    missing: np.ndarray | None = None
+
+
+def read_response(data: Any, family: Family, n: int, index: Any, missing: str) -> Response:
+    """Read y: one value a row, or for the binomial family successes and failures in two columns."""
+    if data is None:
+        raise InputError("GLM requires y to be passed, but the target y is None")
+    shape = np.shape(data) if isinstance(data, (list, tuple)) else getattr(data, "shape", None)
+    if shape is not None and len(shape) == 2 and shape[1] == 2:
+        if not family.takes_trials:
+            raise InputError(
+                f"y has two columns; successes and failures are for the binomial family, not for {family.name}"
+            )
+        check_index(data, "y", index)
+        table = read_table(data, "y")
+        pair = [table.column(name) for name in table.names]
+        if any(c.levels is not None for c in pair):
+            raise InputTypeError("y must hold numbers of successes and failures, not text or categories")
+        return _counts(np.asarray(pair[0].values, float), np.asarray(pair[1].values, float), n, missing)
+    if shape is not None and len(shape) == 2 and shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected; it is used as one column of responses",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        if not isinstance(data, np.ndarray):
+            table = read_table(data, "y")
+            data = table.column(table.names[0]).values
+    elif shape is not None and len(shape) == 2 and shape[1] != 1:
+        raise InputError(f"y should be a 1d array, got an array of shape {shape} instead")
+    y = read_vector(data, "y", n, index)
+    return _checked(y, missing)
+
+
+def _checked(y: np.ndarray, missing: str) -> Response:
+    if missing == "drop" and np.isnan(y).any():
+        absent = np.isnan(y)
+        check_finite(y[~absent], "y")
+        return Response(y, None, absent)
+    check_finite(y, "y")
+    return Response(y)
+
+
+def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str) -> Response:
+    if success.size != n:
+        raise InputError(
+            f"Found input variables with inconsistent numbers of samples: y has {success.size} rows, X has {n}"
+        )
+    absent = np.isnan(success) | np.isnan(failure)
+    if missing == "drop" and absent.any():
+        success, failure = np.where(absent, 0.0, success), np.where(absent, 1.0, failure)
+    else:
+        check_finite(success, "y (successes)")
+        check_finite(failure, "y (failures)")
+        absent = np.zeros(n, bool)
+    for name, part in (("successes", success), ("failures", failure)):
+        if (part < 0).any():
+            row = int(np.flatnonzero(part < 0)[0])
+            raise InputError(f"y has {part[row]:g} {name} at row {row}; counts must be at least 0")
+    trials = success + failure
+    with np.errstate(all="ignore"):
+        y = np.where(trials > 0, success / trials, 0.0)
+    if ((success != np.rint(success)) | (failure != np.rint(failure))).any():
+        row = int(np.flatnonzero((success != np.rint(success)) | (failure != np.rint(failure)))[0])
+        warnings.warn(
+            f"y has successes and failures that are not whole numbers (row {row}); log-likelihood and AIC are undefined",
+            NonIntegerWarning,
+            stacklevel=5,
+        )
+    return Response(y, trials, absent if absent.any() else None)
+
+
+def check_support(response: Response, family: Family, present: np.ndarray) -> bool:
+    """Refuse responses outside the family's range; True where all counts are whole numbers."""
+    y = response.y
+    outside = family.support.outside(y) & present
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        raise InputError(
+            f"y has the value {y[row]:g} at row {row}, but the {family.name} family needs y to be {family.support}"
+            f" ({int(outside.sum())} such value(s)){_advice(family, y[row])}"
+        )
+    if family.support.integer or (family.takes_trials and response.trials is None):
+        whole = (y == np.rint(y)) | ~present
+        if not whole.all() and family.support.integer:
+            row = int(np.flatnonzero(~whole)[0])
+            warnings.warn(
+                f"y has values that are not whole numbers (row {row}: {y[row]:g}), which the {family.name} "
+                "distribution never produces: coefficients are quasi-likelihood estimates, log-likelihood and AIC are NaN",
+                NonIntegerWarning,
+                stacklevel=4,
+            )
+        return bool(whole.all()) or not family.support.integer
+    if response.trials is not None:
+        s = y * response.trials
+        return bool(np.all((np.abs(s - np.rint(s)) <= 1e-6 * (1 + s)) | ~present))
+    return True
+
+
+def _advice(family: Family, value: float) -> str:
+    if family.name in ("gamma", "inverse_gaussian") and value == 0.0:
+        return "; for a response with exact zeros use Tweedie(power=1.5)"
+    if family.takes_trials:
+        return "; give proportions with the trials as sample_weight, or successes and failures as two columns"
+    return ""
+
+
+def read_weights(data: Any, n: int, index: Any) -> np.ndarray:
+    """Weights: finite, at least 0, not all 0; ones by default."""
+    if data is None:
+        return np.ones(n)
+    if np.isscalar(data) and not isinstance(data, str):
+        data = np.full(n, data)
+    w = read_vector(data, "sample_weight", n, index)
+    check_finite(w, "sample_weight")
+    if (w < 0).any():
+        row = int(np.flatnonzero(w < 0)[0])
+        raise InputError(f"sample_weight has the negative value {w[row]:g} at row {row}; weights must be at least 0")
+    if w.size and not (w > 0).any():
+        raise InputError("sample_weight is 0 in every row, so that there are no data; leave it out or give positive weights")
+    return w
+
+
+def read_offset(offset: Any, exposure: Any, n: int, index: Any, link: str) -> np.ndarray | None:
+    """The offset on the link scale: `offset` plus log(`exposure`)."""
+    total: np.ndarray | None = None
+    if offset is not None:
+        total = read_vector(offset, "offset", n, index)
+        check_finite(total, "offset")
+    if exposure is not None:
+        if link != "log":
+            raise InputError(f"exposure needs the log link, not {link!r}; pass offset= on the scale of the link instead")
+        e = read_vector(exposure, "exposure", n, index)
+        check_finite(e, "exposure")
+        if (e <= 0).any():
+            row = int(np.flatnonzero(e <= 0)[0])
+            raise InputError(f"exposure has the value {e[row]:g} at row {row}; exposures must be greater than 0")
+        total = np.log(e) if total is None else total + np.log(e)
+    return total
+
+
+def kernel_weights(weight: np.ndarray, trials: np.ndarray | None, weight_type: str) -> np.ndarray:
+    """What multiplies a row's log-likelihood: the weight times the trials, scaled to n for probability weights."""
+    w = weight if trials is None else weight * trials
+    if weight_type == "probability":
+        w = w * (np.count_nonzero(weight) / weight.sum())
+    return np.ascontiguousarray(w)

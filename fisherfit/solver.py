@@ -1,0 +1,244 @@
+"""The natural-gradient solver: Fisher scoring with a certificate.
+
+The step is F^-1 s, the steepest ascent direction in the space of distributions. Its length, the decrement
+d2 = s'F^-1 s / phi, says when to stop and how far the answer is from the maximum. Expected information far from the
+maximum (always positive definite), observed near it (quadratic convergence for non-canonical links too).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation
+from .linalg import EPS, Factor, cholesky
+
+FLOOR = 1e-12  # below this decrement a decrement that no longer falls is rounding
+SLACK = 64.0 * EPS
+NEAR = 0.25  # decrement per parameter below which observed information is tried
+
+
+class Problem(Protocol):
+    """What the solver needs to know of a model."""
+
+    canonical: bool
+    total: float
+
+    def evaluate(self, theta: np.ndarray, kind: int) -> Evaluation:
+        """Log-likelihood, score and information at theta."""
+
+    def dispersion(self, evaluation: Evaluation) -> float:
+        """The dispersion that the decrement is measured in."""
+
+    def factor(self, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray) -> tuple[Factor | None, np.ndarray | None]:
+        """The factor of a poorly conditioned information, and the step if it comes with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Where the solver ended, and how it knows.
+
+    `evaluation` is the last full one (expected information), at `point`; `theta` is a final step further.
+    """
+
+    theta: np.ndarray
+    point: np.ndarray
+    evaluation: Evaluation
+    factor: Factor | None
+    step: np.ndarray
+    decrement: float
+    dispersion: float
+    n_iter: int
+    reason: str
+    history: tuple[float, ...] = ()
+
+    @property
+    def converged(self) -> bool:
+        """True when the decrement met the tolerance or its rounding floor."""
+        return self.reason == "converged"
+
+
+Callback = Callable[[int, float, float], None]
+
+
+def natural_gradient(
+    problem: Problem,
+    start: np.ndarray,
+    *,
+    free: np.ndarray | None = None,
+    max_iter: int = 100,
+    tol: float = 1e-20,
+    callback: Callback | None = None,
+) -> Solution:
+    """Maximise a likelihood from `start` by natural-gradient steps.
+
+    Parameters
+    ----------
+    problem : Problem
+        The model on its data.
+    start : array of shape (p,)
+        Where to begin; the log-likelihood must be finite there, or the reason is "infeasible".
+    free : boolean array of shape (p,), optional
+        The coordinates that may move (all by default).
+    max_iter : int
+        Steps at the most.
+    tol : float
+        Decrement s'F^-1 s / phi to stop at.
+    callback : callable, optional
+        Called with the iteration, the log-likelihood and the decrement.
+
+    Returns
+    -------
+    Solution
+    """
+    theta = np.array(start, float)
+    free = np.ones(theta.size, bool) if free is None else free
+    evaluation = problem.evaluate(theta, EXPECTED)
+    if not np.isfinite(evaluation.loglik):
+        return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, 0, "infeasible", [])
+    history: list[float] = []
+    newton: Factor | None = None
+    previous, damping, iteration = np.inf, 0.0, 0
+    while True:
+        phi = problem.dispersion(evaluation)
+        factor, step = _direction(problem, theta, evaluation, free)
+        if factor is None and evaluation.kind == OBSERVED:
+            evaluation, newton = problem.evaluate(theta, EXPECTED), None
+            continue
+        if factor is None:
+            return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, iteration, "singular", history)
+        if evaluation.kind == OBSERVED:
+            newton = factor
+        fisher_step = step
+        decrement = _decrement(evaluation.score, step, phi)
+        if evaluation.kind == EXPECTED and newton is not None and decrement < NEAR:
+            # the last full evaluation: its step and certificate by the observed information just before it
+            step = _embed(newton.solve(evaluation.score[free]), free)
+            decrement = max(decrement, _decrement(evaluation.score, step, phi))
+        history.append(decrement)
+        if callback is not None:
+            callback(iteration, evaluation.loglik, decrement)
+        settled = decrement <= tol or (decrement <= FLOOR and decrement >= 0.25 * previous)
+        full = evaluation.kind == EXPECTED and (problem.canonical or newton is not None or decrement <= tol)
+        if settled and full:
+            return _end(problem, theta, evaluation, factor, step, decrement, iteration, "converged", history)
+        if iteration >= max_iter:
+            if evaluation.kind == OBSERVED:
+                evaluation = problem.evaluate(theta, EXPECTED)
+                factor, fisher_step = _direction(problem, theta, evaluation, free)
+            return _end(problem, theta, evaluation, factor, fisher_step, decrement, iteration, "max_iter", history)
+        previous = decrement
+        near = decrement < NEAR * max(1, int(free.sum()))
+        kind = EXPECTED
+        if not problem.canonical and near and not (decrement <= FLOOR and newton is not None):
+            kind = OBSERVED
+        iteration += 1
+        moved = search(problem, theta, evaluation, step, phi, kind)
+        if moved is None and evaluation.kind == OBSERVED:
+            evaluation, newton = problem.evaluate(theta, EXPECTED), None
+            continue
+        if moved is None:
+            moved, damping = _damped(problem, theta, evaluation, free, phi, damping)
+        if moved is None:
+            reason = "converged" if decrement <= FLOOR else "stalled"
+            return _end(problem, theta, evaluation, factor, np.zeros_like(theta), decrement, iteration, reason, history)
+        theta, evaluation = moved
+
+
+def _direction(
+    problem: Problem, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray
+) -> tuple[Factor | None, np.ndarray]:
+    """The factored information on the free coordinates, and the natural gradient."""
+    assert evaluation.information is not None
+    information = evaluation.information if free.all() else evaluation.information[np.ix_(free, free)]
+    factor = cholesky(information)
+    step: np.ndarray | None = None
+    if (factor is None or factor.poor) and evaluation.kind == EXPECTED:
+        better, step = problem.factor(theta, evaluation, free)
+        factor = better if better is not None else factor
+    if factor is None:
+        return None, np.zeros_like(theta)
+    if step is None:
+        step = factor.solve(evaluation.score[free])
+    return factor, _embed(step, free)
+
+
+def _embed(step: np.ndarray, free: np.ndarray) -> np.ndarray:
+    if free.all():
+        return step
+    out = np.zeros(free.size)
+    out[free] = step
+    return out
+
+
+def _decrement(score: np.ndarray, step: np.ndarray, phi: float) -> float:
+    """s'd / phi, each factor scaled so that units of 1e-200 neither underflow nor overflow."""
+    value = float(score @ step) / phi
+    return abs(value) if np.isfinite(value) else np.inf
+
+
+def search(
+    problem: Problem, theta: np.ndarray, evaluation: Evaluation, step: np.ndarray, phi: float, kind: int
+) -> tuple[np.ndarray, Evaluation] | None:
+    """Armijo's rule with rounding slack: the full step, else shorter ones; None where none is acceptable."""
+    gain = float(evaluation.score @ step)
+    slack = SLACK * (abs(evaluation.loglik) + phi * problem.total)
+    t = 1.0
+    for trial in range(40):
+        there = theta + t * step
+        now = problem.evaluate(there, kind if trial == 0 else SCORE)
+        if np.isfinite(now.loglik) and np.all(np.isfinite(now.score)):
+            change = now.loglik - evaluation.loglik
+            if change >= 1e-4 * t * gain - slack:
+                if now.information is None:
+                    now = problem.evaluate(there, kind)
+                return there, now
+            curvature = 2.0 * (t * gain - change)
+            t = float(np.clip(t * t * gain / curvature if curvature > 0 else 0.5 * t, 0.1 * t, 0.5 * t))
+        else:
+            t *= 0.3
+        if np.all(theta + t * step == theta):
+            return None
+    return None
+
+
+def _damped(
+    problem: Problem, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray, phi: float, damping: float
+) -> tuple[tuple[np.ndarray, Evaluation] | None, float]:
+    """Levenberg's damping in the Fisher metric, F + lambda diag F, with growing lambda."""
+    assert evaluation.information is not None
+    information = evaluation.information[np.ix_(free, free)]
+    damping = max(damping, 1e-3)
+    while damping <= 1e9:
+        factor = cholesky(information + damping * np.diag(np.diag(information)))
+        if factor is not None:
+            step = _embed(factor.solve(evaluation.score[free]), free)
+            moved = search(problem, theta, evaluation, step, phi, EXPECTED)
+            if moved is not None:
+                return moved, damping / 10.0
+        damping *= 10.0
+    return None, damping
+
+
+def _end(
+    problem: Problem,
+    theta: np.ndarray,
+    evaluation: Evaluation,
+    factor: Factor | None,
+    step: np.ndarray,
+    decrement: float,
+    n_iter: int,
+    reason: str,
+    history: list[float],
+) -> Solution:
+    """Take the final step if it keeps the answer finite, and report."""
+    there = theta + step if reason == "converged" and np.all(np.isfinite(step)) else theta
+    return Solution(
+        there, theta, evaluation, factor, step, decrement, problem.dispersion(evaluation), n_iter, reason, tuple(history)
+    )
+
+
+__all__ = ["Problem", "Solution", "natural_gradient", "search"]

@@ -1,0 +1,342 @@
+"""Reading what users pass: arrays and tables of any library, as named columns that are numbers or categories.
+
+Tables go through narwhals, so that pandas, polars, pyarrow and others are read alike. A column is numeric (booleans
+are 0/1), categorical (strings, categories) or refused by name: dates, mixtures of kinds, nested values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from .errors import InputError, InputTypeError
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column: `values` are numbers, or codes into `levels` (-1 where missing)."""
+
+    name: str
+    values: np.ndarray
+    levels: tuple[Any, ...] | None = None
+
+    @property
+    def missing(self) -> np.ndarray:
+        """True where the value is missing."""
+        return self.values < 0 if self.levels is not None else np.isnan(self.values)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns by name, or one 2-d array (`matrix`) whose columns are called x0, x1, ..."""
+
+    names: tuple[str, ...]
+    n: int
+    matrix: np.ndarray | None = None
+    frame: Any = None
+    index: Any = None
+
+    @property
+    def is_frame(self) -> bool:
+        """True where the columns have names of the user's."""
+        return self.frame is not None
+
+    def column(self, name: str) -> Column:
+        """A column by name.
+
+        Raises
+        ------
+        InputError
+            If there is no such column; the message lists those there are.
+        """
+        if name not in self.names:
+            raise InputError(f"column {name!r} is missing from the table; its columns are {_listed(self.names)}")
+        if self.matrix is not None:
+            return Column(name, np.asarray(self.matrix[:, self.names.index(name)], float))
+        return read_column(name, self.frame[name])
+
+    def take(self, rows: np.ndarray) -> Table:
+        """The rows where `rows` is True."""
+        if self.matrix is not None:
+            return Table(self.names, int(rows.sum()), self.matrix[rows], None, None)
+        index = self.index[rows] if self.index is not None else None
+        return Table(self.names, int(rows.sum()), None, self.frame.filter(rows.tolist()), index)
+
+
+def _listed(names: Sequence[Any], most: int = 12) -> str:
+    shown = ", ".join(repr(str(name)) for name in names[:most])
+    return shown + (f", ... ({len(names)} in all)" if len(names) > most else "") if names else "(none)"
+
+
+def read_table(data: Any, what: str = "X") -> Table:
+    """Read a 2-d array or a table.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For a shape, dtype or container that cannot be used; the message says which and what to do.
+    """
+    if isinstance(data, Table):
+        return data
+    if data is None:
+        raise InputError(f"{what} is None; pass a 2-d array or a table")
+    if hasattr(data, "toarray") and hasattr(data, "nnz"):
+        raise InputTypeError(
+            f"Sparse data was passed for {what}, but dense data is required. Use '.toarray()' to convert it."
+        )
+    if isinstance(data, np.ma.MaskedArray):
+        if np.ma.getmaskarray(data).any():
+            row, col = (int(i) for i in np.argwhere(np.ma.getmaskarray(np.atleast_2d(data)))[0])
+            raise InputError(
+                f"{what} is a masked array with masked values (first at row {row}, column {col}); "
+                "fill them with NaN and use missing='drop', or remove the rows"
+            )
+        data = data.data
+    if not isinstance(data, np.ndarray):
+        try:
+            frame = nw.from_native(data, eager_only=True)
+        except TypeError:
+            frame = None
+        if isinstance(frame, nw.DataFrame):
+            return _from_frame(data, frame, what)
+        if frame is None and hasattr(data, "collect") and hasattr(data, "columns"):
+            raise InputTypeError(f"{what} is a lazy table; call .collect() on it first")
+        if _is_series(data):
+            raise InputError(f"Expected 2D array, got 1D array instead ({what} is a single column). "
+                             "Reshape your data, e.g. pass a table with one column, or series.to_frame().")  # fmt: skip
+        if isinstance(data, (str, bytes, dict, set)):
+            raise InputTypeError(f"{what}: expected a 2-d array or a table, got {type(data).__name__}")
+    return _from_array(data, what)
+
+
+def _is_series(data: Any) -> bool:
+    try:
+        nw.from_native(data, series_only=True)
+    except TypeError:
+        return False
+    return True
+
+
+def _from_frame(native: Any, frame: Any, what: str) -> Table:
+    names = tuple(str(name) for name in (native.columns if _is_pandas(native) else frame.columns))
+    if _is_pandas(native) and any(not isinstance(name, str) for name in native.columns):
+        native = native.set_axis(list(names), axis=1)
+        frame = nw.from_native(native, eager_only=True) if len(set(names)) == len(names) else frame
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{what} has two columns called {twice!r}; rename one")
+    return Table(names, int(frame.shape[0]), None, frame, native.index if _is_pandas(native) else None)
+
+
+def _is_pandas(data: Any) -> bool:
+    return type(data).__module__.split(".")[0] == "pandas"
+
+
+def _from_array(data: Any, what: str) -> Table:
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise InputError(f"{what} cannot be read as an array: {error}; its rows may differ in length") from None
+    if array.ndim == 0:
+        raise InputError(f"Expected 2D array, got scalar array instead: {what}={data!r}. Reshape your data.")
+    if array.ndim == 1:
+        raise InputError(
+            f"Expected 2D array, got 1D array instead: {what} has shape {array.shape}. Reshape your data either "
+            "using array.reshape(-1, 1) if your data has a single feature or array.reshape(1, -1) if it contains a "
+            "single sample."
+        )
+    if array.ndim != 2:
+        raise InputError(f"Found array with dim {array.ndim}, while dim <= 2 is required: {what} has shape {array.shape}")
+    if array.dtype.kind == "c":
+        raise InputError(f"Complex data not supported: {what} has dtype {array.dtype}; pass its real part")
+    if array.dtype.kind in "mM":
+        raise InputTypeError(f"{what} holds dates or durations (dtype {array.dtype}); convert them to numbers first, "
+                             "e.g. days since a date")  # fmt: skip
+    if array.dtype.kind in "OUSVT":
+        array = _numbers_from_objects(array, what)
+    if array.dtype.kind not in "fiub":
+        raise InputTypeError(f"{what} has dtype {array.dtype}, which is not a kind of number")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(float)
+    return Table(tuple(f"x{j}" for j in range(array.shape[1])), array.shape[0], array, None, None)
+
+
+def _numbers_from_objects(array: np.ndarray, what: str) -> np.ndarray:
+    out = np.empty(array.shape)
+    for index, value in np.ndenumerate(array):
+        if _is_missing(value):
+            out[index] = np.nan
+            continue
+        if isinstance(value, complex) and not isinstance(value, (float, int)):
+            raise InputError(f"Complex data not supported: {what} has the value {value!r} at row {index[0]}, column {index[1]}")
+        if isinstance(value, (dict, list, set, tuple)):
+            raise InputTypeError(f"{what}: argument must be a string or a number, not {type(value).__name__} "
+                                 f"(row {index[0]}, column {index[1]})")  # fmt: skip
+        try:
+            out[index] = float(value)
+        except (TypeError, ValueError):
+            raise InputError(
+                f"{what} has the value {value!r} at row {index[0]}, column {index[1]}, which is not a number; "
+                "pass a table (pandas, polars, pyarrow), whose string columns become categorical"
+            ) from None
+    return out
+
+
+def _is_missing(value: Any) -> bool:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+
+
+def read_column(name: str, series: Any) -> Column:
+    """A narwhals series as numbers or as codes and levels."""
+    dtype = series.dtype
+    if dtype == nw.Boolean or dtype.is_numeric():
+        return Column(name, _numbers(series))
+    if dtype in (nw.Categorical, nw.Enum):
+        return _categories(name, series)
+    if dtype == nw.String:
+        return _strings(name, series.to_list())
+    if dtype.is_temporal():
+        raise InputTypeError(
+            f"column {name!r} holds dates or durations ({dtype}); convert it to a number, e.g. days since a date, "
+            "or to a string to treat it as categorical"
+        )
+    if dtype == nw.Object or dtype == nw.Unknown:
+        return _objects(name, series.to_list())
+    raise InputTypeError(f"column {name!r} has the dtype {dtype}, which is neither numeric nor categorical")
+
+
+def _numbers(series: Any) -> np.ndarray:
+    native = series.to_native()
+    if _is_pandas(native):
+        kind = getattr(native.dtype, "kind", "O")
+        if isinstance(native.dtype, np.dtype):
+            if kind == "c":
+                raise InputError(f"Complex data not supported: column {series.name!r} has dtype {native.dtype}")
+            return np.asarray(native.to_numpy())
+        return np.asarray(native.to_numpy(dtype=float, na_value=np.nan))
+    if series.null_count():
+        return np.asarray(series.cast(nw.Float64).to_numpy(), float)
+    array = np.asarray(series.to_numpy())
+    return array.astype(float) if array.dtype.kind == "O" else array
+
+
+def _categories(name: str, series: Any) -> Column:
+    native = series.to_native()
+    if _is_pandas(native):
+        levels = tuple(native.cat.categories)
+        codes = np.asarray(native.cat.codes, dtype=np.int32)
+    else:
+        levels = tuple(series.cat.get_categories().to_list())
+        lookup = {level: k for k, level in enumerate(levels)}
+        codes = np.array([-1 if v is None else lookup[v] for v in series.to_list()], dtype=np.int32)
+    return Column(name, codes, levels)
+
+
+def _strings(name: str, values: list[Any]) -> Column:
+    levels = sorted({v for v in values if not _is_missing(v)})
+    lookup = {level: k for k, level in enumerate(levels)}
+    codes = np.fromiter((-1 if _is_missing(v) else lookup[v] for v in values), dtype=np.int32, count=len(values))
+    return Column(name, codes, tuple(levels))
+
+
+def _objects(name: str, values: list[Any]) -> Column:
+    kinds = {type(v) for v in values if not _is_missing(v)}
+    if kinds and all(issubclass(k, str) for k in kinds):
+        return _strings(name, values)
+    import numbers
+    from decimal import Decimal
+
+    if all(issubclass(k, (numbers.Real, Decimal, np.number, bool, np.bool_)) for k in kinds):
+        return Column(name, np.array([np.nan if _is_missing(v) else float(v) for v in values]))
+    row = next(i for i, v in enumerate(values) if not _is_missing(v) and not isinstance(v, str))
+    named = ", ".join(sorted(k.__name__ for k in kinds))
+    raise InputTypeError(
+        f"column {name!r} mixes or holds values of type {named} (row {row}: {values[row]!r}); "
+        "make it all numbers, or all strings for a categorical column"
+    )
+
+
+def read_vector(data: Any, what: str, n: int | None, index: Any = None) -> np.ndarray:
+    """A 1-d array of n floats from an array, list or series; (n, 1) is flattened.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        For a wrong length, kind or index; the message names the argument.
+    """
+    if isinstance(data, np.ma.MaskedArray):
+        if np.ma.getmaskarray(data).any():
+            row = int(np.argwhere(np.ma.getmaskarray(data).ravel())[0][0])
+            raise InputError(f"{what} is a masked array with masked values (first at row {row}); fill or remove them")
+        data = data.data
+    check_index(data, what, index)
+    try:
+        series = nw.from_native(data, series_only=True)
+    except TypeError:
+        series = None
+    if series is not None and not isinstance(data, np.ndarray):
+        column = read_column(what, series)
+        if column.levels is not None:
+            raise InputError(f"{what} holds text or categories ({_listed(column.levels)}); convert it to numbers, "
+                             "e.g. (y == 'yes')")  # fmt: skip
+        out = np.asarray(column.values)
+    else:
+        if hasattr(data, "nnz") and hasattr(data, "toarray"):
+            raise InputTypeError(f"{what} is sparse; pass a dense array, e.g. {what}.toarray().ravel()")
+        try:
+            out = np.asarray(data)
+        except ValueError as error:
+            raise InputError(f"{what} cannot be read as an array: {error}") from None
+    if out.dtype.kind == "c":
+        raise InputError(f"Complex data not supported: {what} has dtype {out.dtype}")
+    if out.dtype.kind in "mM":
+        raise InputTypeError(f"{what} holds dates or durations (dtype {out.dtype}); convert it to numbers")
+    if out.dtype.kind in "OUSVT":
+        flat = []
+        for row, value in enumerate(out.ravel()):
+            try:
+                flat.append(np.nan if _is_missing(value) else float(value))
+            except (TypeError, ValueError):
+                raise InputError(f"{what} has the value {value!r} at row {row}, which is not a number") from None
+        out = np.array(flat).reshape(out.shape)
+    if out.ndim == 0 and n is not None and what in ("offset", "exposure"):
+        out = np.full(n, float(out))
+    if out.ndim == 2 and out.shape[1] == 1:
+        out = out[:, 0]
+    if out.ndim != 1:
+        raise InputError(f"{what} must be one-dimensional with one value a row, got shape {out.shape}")
+    if n is not None and out.size != n:
+        raise InputError(
+            f"Found input variables with inconsistent numbers of samples: {what} has {out.size} values, X has {n} rows"
+        )
+    return out.astype(float)
+
+
+def check_index(data: Any, what: str, index: Any) -> None:
+    """Refuse a series whose row labels differ from those of the table: pairing by position would be wrong."""
+    other = getattr(data, "index", None) if _is_pandas(data) else None
+    if index is None or other is None or len(other) != len(index) or other.equals(index):
+        return
+    row = next(i for i, (a, b) in enumerate(zip(index, other, strict=True)) if a != b)
+    raise InputError(
+        f"the index of {what} differs from that of X (row {row}: {other[row]!r} against {index[row]!r}); align them, "
+        f"e.g. {what}.loc[X.index], or pass {what}.to_numpy() to pair by position"
+    )
+
+
+def check_finite(values: np.ndarray, what: str) -> None:
+    """Refuse NaN and infinity, naming the first row."""
+    total = float(np.sum(values)) if values.size else 0.0
+    if np.isfinite(total):
+        return
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        kind = "NaN" if np.isnan(values[bad[0]]) else "infinity"
+        raise InputError(f"Input {what} contains {kind} (row {int(bad[0])}, {bad.size} such value(s)); remove the rows"
+                         + (", or use missing='drop'" if kind == "NaN" else ""))  # fmt: skip
