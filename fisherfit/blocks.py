@@ -7,6 +7,7 @@ well scaled and linear predictors do not cancel. The scale is a power of two, so
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,27 +55,29 @@ class Design:
         """Number of coefficients of the intercept and the dense columns."""
         return self.width - sum(c.width for c in self.categorical)
 
-    def to_user(self, beta: np.ndarray) -> np.ndarray:
-        """Coefficients on the columns as given, in the user's order, from standardised ones."""
-        out = np.empty(self.width)
-        out[self.position] = self._unscale(beta)
-        return out
+    def to_user(self, beta: np.ndarray, step: np.ndarray | None = None) -> np.ndarray:
+        """Coefficients on the columns as given, in the user's order, from standardised ones.
 
-    def _unscale(self, beta: np.ndarray) -> np.ndarray:
-        b = np.array(beta, float)
-        at = int(self.intercept)
-        slopes = b[at : self.dense_width] * self.inverse_scale
-        b[at : self.dense_width] = slopes
+        With the last step apart, beta + step is carried in twice the precision: an intercept far from the centre
+        of the data is a difference of large numbers.
+        """
+        step = np.zeros(self.width) if step is None else step
+        at = slice(int(self.intercept), self.dense_width)
+        b = beta + step
+        slopes, small = beta[at] * self.inverse_scale, step[at] * self.inverse_scale
         if self.intercept and slopes.size:
-            b[0] = exact_sum(b[0], -self.centre, slopes)
-        return b
+            b[0] = exact_sum([beta[0], step[0]], np.r_[-self.centre, -self.centre], np.r_[slopes, small])
+        b[at] = slopes + small
+        out = np.empty(self.width)
+        out[self.position] = b
+        return out
 
     def from_user(self, coefficients: np.ndarray) -> np.ndarray:
         """Standardised coefficients from those on the columns as given."""
         b = np.asarray(coefficients, float)[self.position]
         at = int(self.intercept)
         if self.intercept and self.dense_width > 1:
-            b[0] = exact_sum(b[0], self.centre, b[at : self.dense_width])
+            b[0] = exact_sum([b[0]], self.centre, b[at : self.dense_width])
         b[at : self.dense_width] /= self.inverse_scale
         return b
 
@@ -90,16 +93,13 @@ class Design:
         return out
 
 
-def exact_sum(first: float, a: np.ndarray, b: np.ndarray) -> float:
-    """first + a'b with one rounding, by Dekker's products and Shewchuk's sum."""
-    import math
-
+def exact_sum(first: Sequence[float], a: np.ndarray, b: np.ndarray) -> float:
+    """sum(first) + a'b with one rounding, by Dekker's products and Shewchuk's sum."""
     product, error = two_product(np.asarray(a, float), np.asarray(b, float))
-    terms = [first, *product.tolist(), *error[np.isfinite(error)].tolist()]
     try:
-        return math.fsum(terms)
+        return math.fsum([*first, *product.tolist(), *error[np.isfinite(error)].tolist()])
     except (OverflowError, ValueError):
-        return float(first + product.sum())
+        return float(sum(first) + product.sum())
 
 
 def two_product(a: Any, b: Any) -> tuple[Any, Any]:

@@ -57,8 +57,8 @@ class Model:
         if self._is_linear and lik.n * p <= DENSE_LIMIT:
             x = dense_design(lik)[:, here] * np.sqrt(lik.weight)[:, None]
             offset = 0.0 if lik.offset is None else lik.offset
-            beta, _, factor = least_squares(x, (lik.y - offset) * np.sqrt(lik.weight))
-            return factor, beta - theta[here]
+            step, factor = least_squares(x, (lik.y - offset) * np.sqrt(lik.weight), theta[here])
+            return factor, step
         with np.errstate(all="ignore"):
             target = np.where(weight > 0.0, u[:, 0] / np.sqrt(weight), 0.0)
         root = lik.root(weight, 0, np.where(np.isfinite(target), target, 0.0))
@@ -110,6 +110,7 @@ class Fitted:
 
     theta: np.ndarray
     point: np.ndarray
+    step: np.ndarray
     evaluation: Evaluation
     information: np.ndarray
     covariance: np.ndarray
@@ -210,7 +211,7 @@ def maximise(
 ) -> Fitted:
     """Fit a model: the ladder from a start to a certified maximum, or to a named trouble."""
     present = likelihood.weight > 0.0
-    floor = _floor(likelihood, family) if has_dispersion else 0.0
+    floor = rounding_floor(likelihood, family) if has_dispersion else 0.0
     model = Model(likelihood, canonical, has_dispersion, floor)
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((likelihood.designs[0].width, 0))
     begin = null_start(likelihood, family)
@@ -272,7 +273,7 @@ def null_space_in_user_order(root: np.ndarray, kept: np.ndarray, position: np.nd
     return out
 
 
-def _floor(likelihood: Likelihood, family: Family) -> float:
+def rounding_floor(likelihood: Likelihood, family: Family) -> float:
     """(16 eps)^2 times the weighted mean of y^2 / V(mu): dispersions below it are rounding."""
     y, w = likelihood.y, likelihood.weight
     mean = float(np.average(y, weights=w))
@@ -292,7 +293,8 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
         covariance[np.ix_(kept, kept)] = solution.factor.inverse()
     noise = rounding_noise(model, solution, kept)
     return Fitted(
-        solution.theta, solution.point, solution.evaluation, information, covariance, solution.evaluation.loglik,
+        solution.theta, solution.point, solution.theta - solution.point if not solution.converged else solution.step,
+        solution.evaluation, information, covariance, solution.evaluation.loglik,
         float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
         sep.Separation(np.zeros(model.likelihood.n, bool)), np.zeros(0, int), (), np.ones(size, bool), solution.history,
     )  # fmt: skip
@@ -396,7 +398,8 @@ def _finite_part(
     finite_user[: len(names)] = ~np.isin(np.array(names), list(coefficients))
     assert evaluation.information is not None
     return Fitted(
-        theta, point, evaluation, evaluation.information, covariance, evaluation.loglik, float(np.sqrt(decrement)),
+        theta, theta, np.zeros_like(theta), evaluation, evaluation.information, covariance, evaluation.loglik,
+        float(np.sqrt(decrement)),
         max(n_iter, 1), 0, "separated", kept, np.zeros((p, 0)), sep.Separation(rows, coefficients), np.zeros(0, int), (),
         finite_user,
     )  # fmt: skip
@@ -437,7 +440,7 @@ def _bounded(model: Model, family: Family, solution: Solution, kept: np.ndarray,
         if plain.converged:
             return _regular(model, plain, kept, np.zeros((lik.designs[0].width, 0)), 0)
     return Fitted(
-        found.theta, found.theta, evaluation, found.information, covariance, found.loglik,
+        found.theta, found.theta, np.zeros(size), evaluation, found.information, covariance, found.loglik,
         float(np.sqrt(found.decrement)), solution.n_iter + found.n_iter, 0, "converged", kept,
         np.zeros((lik.designs[0].width, 0)), sep.Separation(np.zeros(lik.n, bool)), found.active, (),
         np.ones(size, bool), solution.history,

@@ -12,7 +12,7 @@ from scipy.linalg import lapack
 from .blocks import two_product
 
 EPS = float(np.finfo(float).eps)
-POOR = 1e-9  # reciprocal condition of the scaled information below which the rows are factored by QR instead
+POOR = 1e-6  # reciprocal condition of the scaled information below which the rows are factored by QR instead
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,20 +150,24 @@ def _compensated(first: np.ndarray, matrix: np.ndarray, x: np.ndarray) -> np.nda
     return np.asarray(total + lost)
 
 
-def least_squares(a: np.ndarray, y: np.ndarray, steps: int = 5) -> tuple[np.ndarray, np.ndarray, Factor | None]:
-    """Least squares by QR, refined on the augmented system with compensated residuals (Bjorck, 1967).
+def least_squares(a: np.ndarray, y: np.ndarray, at: np.ndarray, steps: int = 6) -> tuple[np.ndarray, Factor | None]:
+    """The step from coefficients `at` to the least-squares solution, and the factor of a'a.
 
-    Returns the coefficients, the residuals and the factor of a'a.
+    By QR, refined on the augmented system with compensated residuals (Bjorck, 1967). The step is exact to its own
+    last digits: `at` and the step together carry twice the precision.
     """
     norm = np.sqrt(np.einsum("ij,ij->j", a, a))
     scale = np.exp2(np.round(np.log2(np.where(norm > 0, norm, 1.0))))
     a = a / scale
+    at = at * scale
     q, r = linalg.qr(a, mode="economic", check_finite=False)
-    x = linalg.solve_triangular(r, q.T @ y, check_finite=False)
-    residual = y - a @ x
+    x = np.zeros_like(at)
+    residual = _compensated(y, a, -at)
+    system = np.column_stack([a, a, residual])
     size = np.inf
-    for _ in range(steps):
-        f = _compensated(y, np.column_stack([a, residual]), np.append(-x, -1.0))
+    for _ in range(steps):  # [I a; a' 0] [residual; x] = [y - a at; 0]
+        system[:, -1] = residual
+        f = _compensated(y, system, np.concatenate([-at, -x, [-1.0]]))
         g = -_compensated(np.zeros(a.shape[1]), np.ascontiguousarray(a.T), residual)
         z = linalg.solve_triangular(r, g, trans="T", check_finite=False)
         d = q.T @ f
@@ -172,5 +176,6 @@ def least_squares(a: np.ndarray, y: np.ndarray, steps: int = 5) -> tuple[np.ndar
         if not np.isfinite(now) or now > 0.5 * size:
             break
         x, residual, size = x + step, residual + f - q @ d + q @ z, now
-    return x / scale, residual, from_root(r * scale)
-
+        if now == 0.0:
+            break
+    return x / scale, from_root(r * scale)

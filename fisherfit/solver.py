@@ -26,6 +26,7 @@ class Problem(Protocol):
 
     canonical: bool
     total: float
+    floor: float
 
     def evaluate(self, theta: np.ndarray, kind: int) -> Evaluation:
         """Log-likelihood, score and information at theta."""
@@ -122,6 +123,7 @@ def natural_gradient(
         if callback is not None:
             callback(iteration, evaluation.loglik, decrement)
         settled = decrement <= tol or (decrement <= FLOOR and decrement >= 0.25 * previous)
+        settled = settled or (phi <= problem.floor and iteration > 0 and decrement >= 0.25 * previous)  # exact fit
         full = evaluation.kind == EXPECTED and (problem.canonical or newton is not None or decrement <= tol)
         if settled and full:
             return _end(problem, theta, evaluation, factor, step, decrement, iteration, "converged", history)

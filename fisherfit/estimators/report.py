@@ -19,7 +19,7 @@ from ..errors import (
     SeparationWarning,
 )
 from ..families import ExponentialDispersion, Family, NegativeBinomial
-from ..fitting import Fitted, maximise
+from ..fitting import Fitted, maximise, rounding_floor
 from ..kernels import OBSERVED, SCORE, VALUE, kernels_of
 from ..likelihood import Likelihood
 from ..linalg import cholesky
@@ -118,7 +118,7 @@ def _with_dispersion_bound(
     information[:p, :p], covariance[:p, :p] = poisson.information, poisson.covariance
     evaluation = replace(poisson.evaluation, loglik=at_edge, score=score, information=information)
     return replace(
-        poisson, theta=np.append(poisson.theta, 0.0), point=edge, evaluation=evaluation, loglik=at_edge,
+        poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0), evaluation=evaluation, loglik=at_edge,
         information=information, covariance=covariance, kept=np.append(poisson.kept, True),
         boundary_parameters=("alpha",), finite=np.append(poisson.finite, True),
     )  # fmt: skip
@@ -168,10 +168,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     floor = 0.0
     exact = False
     if family.has_dispersion:
-        from ..fitting import _floor
-
-        floor = _floor(likelihood, family) * 16.0
-        exact = deviance <= floor * total
+        floor = rounding_floor(likelihood, family)
+        exact = deviance <= 16.0 * floor * total
     if family.has_dispersion and not exact:
         ml = phi_likelihood.maximum(deviance, count, family.dispersion_ml(deviance, count))  # type: ignore[attr-defined]
     else:
@@ -195,7 +193,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     jacobian[:p, :p] = design.jacobian()
     covariance = _covariance(model, fitted, fitted_likelihood, jacobian, phi, nobs, rank)
     coefficients = jacobian @ fitted.theta
-    coefficients[:p] = design.to_user(fitted.theta[:p])
+    coefficients[:p] = design.to_user(fitted.point[:p], fitted.step[:p])
     aliased: list[str] = []
     estimable = np.ones(size, bool)
     if fitted.null.shape[1]:
@@ -269,7 +267,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if data.dropped:
         notes.append((f"{data.dropped} rows with missing values were left out", UserWarning))
     distance = fitted.decrement if np.isfinite(fitted.decrement) else float("inf")
-    certificate = Certificate.of(distance, list(names), coefficients, np.where(bse == 0, _nominal(fitted, jacobian), bse))
+    certificate = Certificate.of(distance, list(names), coefficients, np.where(bse == 0, np.sqrt(floor) * _nominal(fitted, jacobian), bse))
     result = {
         "names": names,
         "coefficients": coefficients,

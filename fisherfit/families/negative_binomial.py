@@ -78,7 +78,7 @@ def rising(y, alpha):
     psi = log1p(t) - 0.5 / (y + r) + 0.5 / r + (d1 - e1)  # digamma(y + r) - digamma(r)
     psi1 = 1.0 / (y + r) - 1.0 / r + 0.5 / (y + r) / (y + r) - 0.5 / r / r + (d2 - e2)
     first = -r * (r * psi - y)
-    second = 2.0 * r * r * (r * psi - y) + r * r * r * (r * psi1 + y)
+    second = r * r * (2.0 * (r * psi - y) + (r * r * psi1 + y))
     return value, first, second
 
 

@@ -21,7 +21,7 @@ def case(group, name):
 
 
 def lre(got, true):
-    """Correct digits: -log10 of the relative error, absolute where the truth is 0; within [-1, 15], -1 for NaN or inf."""
+    """Correct digits, -1 to 15: -log10 of the relative error (absolute where the truth is 0), -1 for NaN."""
     got, true = float(got), float(true)
     if not np.isfinite(got):
         return -1.0

@@ -1,7 +1,7 @@
 """Maximum likelihood of generalized linear models in mpmath: the oracle behind the reference files.
 
-Written for reading, not for speed: 60 decimal digits, no code shared with the package. ``certify(case)`` gives
-every certified value of a case.
+Written for reading, not for speed: 60 decimal digits, no code shared with the package.
+``certify(case)`` gives every certified value of a case.
 """
 
 from functools import lru_cache
@@ -331,7 +331,7 @@ def certify_negative_binomial(case):
         raise ArithmeticError("observed information is not positive definite")
     alpha = mp.exp(z[k])
     info = information_log_alpha(d, e.mu, 1 / alpha)
-    se, so = roots(e.expected[:k, :k] ** -1) + [1 / mp.sqrt(info)], roots(Jinv)
+    se, so = [*roots(e.expected[:k, :k] ** -1), 1 / mp.sqrt(info)], roots(Jinv)
     family = get_family(case, alpha)
     rows = list(zip(d.w, d.y, e.mu, strict=True))
     out = {

@@ -192,8 +192,11 @@ def check(group, case):
     good = worst >= NEED and decrement < mpf("1e-28") and not math.isnan(worst)
     where = f" ({where.lstrip('.')})" if worst < 16 else ""
     seconds = time.time() - start
-    print(f"{'ok  ' if good else 'FAIL'} {group}/{case['name']}: {len(found)} values, "
-          f"worst {worst:.1f} digits{where}, decrement {mp.nstr(decrement, 2)}, {seconds:.1f} s", flush=True)  # fmt: skip
+    print(
+        f"{'ok  ' if good else 'FAIL'} {group}/{case['name']}: {len(found)} values, "
+        f"worst {worst:.1f} digits{where}, decrement {mp.nstr(decrement, 2)}, {seconds:.1f} s",
+        flush=True,
+    )
     return good
 
 
