@@ -16,6 +16,7 @@ Facts about Numba that decided it:
 from __future__ import annotations
 
 import hashlib
+import inspect
 import threading
 import warnings
 from collections.abc import Callable
@@ -58,11 +59,18 @@ def register(function: Callable[..., Any]) -> Callable[..., Any]:
                 register_jitable(scalar)
         if function not in _registered:
             _registered.add(function)
-            for cell in function.__closure__ or ():
-                if callable(cell.cell_contents) and hasattr(cell.cell_contents, "__code__"):
-                    register(cell.cell_contents)
+            for called in _called(function):
+                register(called)
             register_jitable(function)
     return function
+
+
+def _called(function: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Plain functions in the closure of a function and, for a user's function, among the globals that it names."""
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    names = () if is_own(function) else function.__code__.co_names
+    used = [function.__globals__[name] for name in names if name in function.__globals__]
+    return [f for f in (*cells, *used) if inspect.isfunction(f)]
 
 
 def compiled(function: Callable[..., Any], cached: bool | None = None) -> Callable[..., Any]:
@@ -86,6 +94,32 @@ def compile_kernel(function: Callable[..., Any], cached: bool) -> Callable[..., 
         except RuntimeError:  # no folder can be written to: compile in every process, and say so once
             _say_uncached()
     return njit(**options)(function)  # type: ignore[no-any-return]
+
+
+def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A user's kernel: compiled if it can be, else run as plain Python, with one warning that says why."""
+    from numba.core.errors import NumbaError
+
+    kernel = compile_kernel(function, False)
+    plain = False
+
+    def call(*arguments: Any) -> Any:
+        nonlocal plain
+        if not plain:
+            try:
+                return kernel(*arguments)
+            except NumbaError as error:
+                plain = True
+                why = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "unknown")
+                warnings.warn(
+                    "a formula of the family cannot be compiled and runs as plain Python, some hundred times slower; "
+                    f"use only arithmetic and the math module to have it compiled ({why})",
+                    CompilationWarning,
+                    stacklevel=2,
+                )
+        return function(*arguments)
+
+    return call
 
 
 @cache

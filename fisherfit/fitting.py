@@ -216,6 +216,7 @@ def maximise(
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((likelihood.designs[0].width, 0))
     begin = null_start(likelihood, family)
     first = likelihood.evaluate(begin, EXPECTED)
+    at_begin = begin
     p = likelihood.designs[0].width
     assert first.information is not None
     factor = cholesky(first.information[:p, :p])
@@ -229,7 +230,8 @@ def maximise(
         begin = np.where(kept, begin, 0.0) if likelihood.designs[0].intercept else begin
 
     def solve(at: np.ndarray) -> Solution:
-        return natural_gradient(model, at, free=kept, max_iter=max_iter, tol=tol, callback=callback)
+        known = first if at is at_begin else None
+        return natural_gradient(model, at, first=known, free=kept, max_iter=max_iter, tol=tol, callback=callback)
 
     restarts = 0
     if start is not None:
@@ -291,7 +293,7 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
     covariance = np.full((size, size), np.nan)
     if solution.factor is not None:
         covariance[np.ix_(kept, kept)] = solution.factor.inverse()
-    noise = rounding_noise(model, solution, kept)
+    noise = float(np.hypot(rounding_noise(model, solution, kept), difference_noise(model, solution)))
     return Fitted(
         solution.theta, solution.point, solution.theta - solution.point if not solution.converged else solution.step,
         solution.evaluation, information, covariance, solution.evaluation.loglik,
@@ -310,6 +312,27 @@ def rounding_noise(model: Model, solution: Solution, kept: np.ndarray) -> float:
     with np.errstate(all="ignore"):
         length = float(np.sum(np.abs(np.diag(information)) * solution.theta**2)) / solution.dispersion
     return EPS * float(np.sqrt(length)) if np.isfinite(length) else 0.0
+
+
+def difference_noise(model: Model, solution: Solution) -> float:
+    """What the errors of a score taken by differences can add to the distance from the maximum.
+
+    With errors e of the rows' scores, the length of X'e in the metric of X'WX is at most that of e / sqrt(W).
+    """
+    lik = model.likelihood
+    if lik.kernels.noise is None:
+        return 0.0
+    eta = np.column_stack([lik.linear_predictor(solution.point, k) for k in range(len(lik.designs))])
+    error = np.empty_like(eta)
+    lik.kernels.noise(lik.y, lik.weight, np.ascontiguousarray(eta), lik.kernels.constants, error)
+    _, w = lik.terms_at(eta)
+    at, total = 0, 0.0
+    for k in range(len(lik.designs)):
+        scale = float(np.mean(np.abs(w[:, at])))
+        with np.errstate(all="ignore"):
+            total += float(np.sum(error[:, k] ** 2 / np.maximum(w[:, at], 1e-3 * scale)))
+        at += len(lik.designs) - k
+    return float(np.sqrt(total / solution.dispersion)) if np.isfinite(total) else 0.0
 
 
 def _suspicious(likelihood: Likelihood, solution: Solution, kept: np.ndarray) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any
 
-from ._jit import compile_kernel, is_own, source_stamp
+from ._jit import compile_kernel, forgiving, is_own, source_stamp
 from .families import Family, Formulas
+from .families.differences import tupled
 from .links import Link, Power
 from .special import HUGE, TINY
 
@@ -65,7 +66,7 @@ def _chain(link: Callable[..., Any], rest: Callable[..., Any] | None) -> Callabl
 
 
 def _make_rows(parameters: Any, formulas: Formulas, stamp: str) -> Callable[..., Any]:
-    objective, score, observed = formulas.objective, formulas.score, formulas.observed
+    objective, score, observed = tupled(formulas.objective), tupled(formulas.score), tupled(formulas.observed)
     fisher: Any = formulas.fisher
     has_fisher = fisher is not None
     if fisher is None:  # never called: the compiler drops the branch
@@ -86,21 +87,22 @@ def _make_rows(parameters: Any, formulas: Formulas, stamp: str) -> Callable[...,
                     w[i, k] = 0.0
                 continue
             theta, d, d2 = parameters(eta, i, 0)
-            total += f * objective(y[i], *theta, *constants)
+            arguments = theta + constants
+            total += f * objective(y[i], arguments)
             if what == 0:
                 continue
-            s = score(y[i], *theta, *constants)
+            s = score(y[i], arguments)
             for k in range(len(d)):
                 u[i, k] = f * (s[k] * d[k])
             if what == 2 and has_fisher:
-                info = fisher(*theta, *constants)
+                info = fisher(*arguments)
                 at = 0
                 for k in range(len(d)):
                     for m in range(k, len(d)):
                         w[i, at] = f * ((info[at] * d[k]) * d[m])
                         at += 1
             elif what >= 2:
-                info = observed(y[i], *theta, *constants)
+                info = observed(y[i], arguments)
                 at = 0
                 for k in range(len(d)):
                     for m in range(k, len(d)):
@@ -133,16 +135,24 @@ def _make_base(base: Callable[..., Any], stamp: str) -> Callable[..., Any]:
     return bases
 
 
+def _make_noise(parameters: Any, noise: Any) -> Callable[..., Any]:
+    def noises(y, weight, eta, constants, out):
+        """The estimated errors of u, for every row."""
+        for i in range(y.size):
+            theta, d, _ = parameters(eta, i, 0)
+            errors = noise(y[i], theta + constants)
+            for k in range(len(d)):
+                out[i, k] = weight[i] * (errors[k] * d[k])
+
+    return noises
+
+
 _cache: dict[Any, Any] = {}
 
 
 def _name(kind: str, family: Family, links: Sequence[Link]) -> str:
     parts = [kind, family.name, str(len(family.parameters)), *(link.name for link in links)]
     return "_".join("".join(c if c.isalnum() else "_" for c in part) for part in parts)
-
-
-def _formula_key(formulas: Formulas) -> Any:
-    return tuple(formulas)
 
 
 class Kernels:
@@ -164,8 +174,11 @@ class Kernels:
         self.plain_base = _make_base(self.formulas.base, stamp)
         for function, name in ((self.plain_rows, _name("rows", family, links)), (self.plain_base, _name("base", family, ()))):
             function.__name__ = function.__qualname__ = name
-        self.rows = compile_kernel(self.plain_rows, own)
-        self.base = compile_kernel(self.plain_base, own)
+        self.rows = compile_kernel(self.plain_rows, True) if own else forgiving(self.plain_rows)
+        self.base = compile_kernel(self.plain_base, True) if own else forgiving(self.plain_base)
+        self.noise = None
+        if self.formulas.noise is not None:
+            self.noise = forgiving(_make_noise(chained, self.formulas.noise))
 
 
 def kernels_of(family: Family, links: Sequence[Link]) -> Kernels:

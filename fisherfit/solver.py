@@ -69,6 +69,7 @@ def natural_gradient(
     problem: Problem,
     start: np.ndarray,
     *,
+    first: Evaluation | None = None,
     free: np.ndarray | None = None,
     max_iter: int = 100,
     tol: float = 1e-20,
@@ -82,6 +83,8 @@ def natural_gradient(
         The model on its data.
     start : array of shape (p,)
         Where to begin; the log-likelihood must be finite there, or the reason is "infeasible".
+    first : Evaluation, optional
+        The evaluation at `start` (expected information), if it is known.
     free : boolean array of shape (p,), optional
         The coordinates that may move (all by default).
     max_iter : int
@@ -97,7 +100,7 @@ def natural_gradient(
     """
     theta = np.array(start, float)
     free = np.ones(theta.size, bool) if free is None else free
-    evaluation = problem.evaluate(theta, EXPECTED)
+    evaluation = problem.evaluate(theta, EXPECTED) if first is None else first
     if not np.isfinite(evaluation.loglik):
         return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, 0, "infeasible", [])
     history: list[float] = []

@@ -291,7 +291,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         "certificate": certificate,
         "converged": converged,
         "n_iter": max(1, fitted.n_iter),
-        "cov_type": "HC0 n/(n-1)" if model.weight_type == "probability" else model.cov_type,
+        "cov_type": _cov_name(model, likelihood),
         "weight_type": model.weight_type,
         "intercept": design.intercept,
         "positive": positive,
@@ -301,6 +301,12 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     }
     notes = [(m, k) for m, k in notes if k is not UserWarning]
     return Report(coefficients, result, converged, fitted.n_iter, fitted.n_restarts, aliased, fitted.separation, boundary, notes)
+
+
+def _cov_name(model: Any, likelihood: Likelihood) -> str:
+    if model.weight_type == "probability":
+        return "HC0 n/(n-1)"
+    return "observed" if model.cov_type == "expected" and not likelihood.kernels.has_fisher else str(model.cov_type)
 
 
 def _nominal(fitted: Fitted, jacobian: np.ndarray) -> np.ndarray:
@@ -450,6 +456,8 @@ def _null(family: Family, fixed: Family, data: Any, likelihood: Likelihood, simp
         eta = np.zeros((n, len(likelihood.designs)))
         if likelihood.offset is not None:
             eta[:, 0] = likelihood.offset
+        if not isinstance(family, (ExponentialDispersion, NegativeBinomial)):
+            return float("nan"), float("nan")
         k = simple.kernels
         u, w = np.empty((n, 1)), np.empty((n, 1))
         value = float(k.rows(simple.y, simple.weight, eta[:, :1].copy(), k.constants, VALUE, u, w))
@@ -457,7 +465,7 @@ def _null(family: Family, fixed: Family, data: Any, likelihood: Likelihood, simp
             return value, float("inf")
         return value, -2.0 * value if not np.isnan(value) else float("inf")
     constant = constant_design(n, "Intercept")
-    null_simple = replace(simple, designs=(constant,))
+    null_simple = replace(simple, designs=(constant, *simple.designs[1:]))
     base = fixed
     mean = float(np.average(likelihood.y, weights=likelihood.weight))
     edm = isinstance(family, (ExponentialDispersion, NegativeBinomial))

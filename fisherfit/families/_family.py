@@ -48,10 +48,11 @@ class Support(NamedTuple):
 
 
 class Formulas(NamedTuple):
-    """What a kernel needs of a family: scalar functions of (y, *theta, *constants).
+    """What a kernel needs of a family: scalar functions of y, the parameters and the constants.
 
     `objective` is the log-density up to a term free of theta; `base` is that term, a function of
-    (y, phi, *constants) that returns its value and its first two derivatives in phi.
+    (y, phi, ``*constants``) that returns its value and its first two derivatives in phi. `noise`, where the score is
+    taken by differences, estimates the errors of the score.
     """
 
     objective: Callable[..., float]
@@ -59,6 +60,7 @@ class Formulas(NamedTuple):
     fisher: Callable[..., tuple[float, ...]] | None
     observed: Callable[..., tuple[float, ...]]
     base: Callable[..., tuple[float, float, float]]
+    noise: Callable[..., tuple[float, ...]] | None = None
 
 
 def no_base(y, phi, *constants):
@@ -144,11 +146,15 @@ class Family:
         if not callable(getattr(cls, "log_density", None)):
             raise InputError(f"{cls.__name__} has no log_density(y, {', '.join(self.parameters)})")
         supports = tuple(self.parameters.values())
-        score = getattr(cls, "score", None) or numerical_score(cls.log_density, supports)
-        observed = getattr(cls, "observed", None) or numerical_observed(
-            cls.log_density, getattr(cls, "score", None), supports
+        given, fields = getattr(cls, "score", None), len(self.fields)
+        return Formulas(
+            cls.log_density,
+            given or numerical_score(cls.log_density, supports, fields),
+            getattr(cls, "fisher", None),
+            getattr(cls, "observed", None) or numerical_observed(cls.log_density, given, supports, fields),
+            no_base,
+            None if given else numerical_score(cls.log_density, supports, fields, part=1),
         )
-        return Formulas(cls.log_density, score, getattr(cls, "fisher", None), observed, no_base)
 
     @property
     def is_numerical(self) -> bool:
