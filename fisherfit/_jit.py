@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import math
 import threading
 import warnings
 from collections.abc import Callable
@@ -98,8 +99,6 @@ def compile_kernel(function: Callable[..., Any], cached: bool) -> Callable[..., 
 
 def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
     """A user's kernel: compiled if it can be, else run as plain Python, with one warning that says why."""
-    from numba.core.errors import NumbaError
-
     kernel = compile_kernel(function, False)
     plain = False
 
@@ -108,16 +107,23 @@ def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
         if not plain:
             try:
                 return kernel(*arguments)
-            except NumbaError as error:
+            except Exception as error:  # Numba has many kinds, not all with a common base
                 plain = True
                 why = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "unknown")
                 warnings.warn(
                     "a formula of the family cannot be compiled and runs as plain Python, some hundred times slower; "
-                    f"use only arithmetic and the math module to have it compiled ({why})",
+                    f"use only arithmetic and the math module to have it compiled ({why[:200]})",
                     CompilationWarning,
                     stacklevel=2,
                 )
-        return function(*arguments)
+        try:
+            return function(*arguments)
+        except ArithmeticError:  # where compiled code has NaN, which the solver reads as "step too long"
+            return math.nan
+        except ValueError as error:
+            if "math domain" in str(error) or "positive input" in str(error):
+                return math.nan
+            raise
 
     return call
 

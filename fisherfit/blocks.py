@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ import numpy as np
 from ._jit import compiled
 
 SAMPLE = 1000  # rows that the centre and the scale of a column are taken from
+IN_PLACE = 2_000_000  # entries from which on mildly scaled doubles are read in place
+MILD = 4.0  # largest centre, in units of the spread, that needs no centring there
 SCALE_LIMIT = 900  # exponents of two that a scale may have
 
 
@@ -54,6 +56,22 @@ class Design:
     def dense_width(self) -> int:
         """Number of coefficients of the intercept and the dense columns."""
         return self.width - sum(c.width for c in self.categorical)
+
+    def every(self, stride: int) -> Design:
+        """Every stride-th row, copied."""
+        rows = slice(None, None, stride)
+        return replace(
+            self,
+            n=len(range(0, self.n, stride)),
+            dense=tuple(np.ascontiguousarray(a[rows]) for a in self.dense),
+            categorical=tuple(Categorical(np.ascontiguousarray(c.codes[rows]), c.width) for c in self.categorical),
+        )
+
+    def uncentred(self) -> Design:
+        """The same columns without centring: then z is x times a power of two, exactly."""
+        size = np.where(self.rounding > 0.0, self.rounding / self.inverse_scale, 1.0)
+        scale = np.exp2(-np.clip(np.round(np.log2(size)), -SCALE_LIMIT, SCALE_LIMIT))
+        return replace(self, centre=np.zeros_like(self.centre), inverse_scale=scale, rounding=np.ones_like(size))
 
     def to_user(self, beta: np.ndarray, step: np.ndarray | None = None) -> np.ndarray:
         """Coefficients on the columns as given, in the user's order, from standardised ones.
@@ -129,6 +147,8 @@ def make_design(
     if not intercept:
         centre = np.zeros_like(centre)
         spread = size
+    if _readable(dense, n) and np.all(np.abs(centre) <= MILD * spread) and np.all(np.abs(np.log2(spread)) <= 20.0):
+        centre, spread = np.zeros_like(centre), np.ones_like(spread)  # read in place: no copy, no centring
     exponent = np.where(spread > 0, np.round(np.log2(np.where(spread > 0, spread, 1.0))), 0.0)
     inverse_scale = np.exp2(-np.clip(exponent, -SCALE_LIMIT, SCALE_LIMIT))
     return Design(
@@ -142,6 +162,14 @@ def make_design(
         inverse_scale,
         np.where(spread > 0, size * inverse_scale, 1.0),
     )
+
+
+def _readable(dense: Sequence[np.ndarray], n: int) -> bool:
+    """True for one large array of doubles in row order, whose blocks BLAS can read where they are."""
+    if len(dense) != 1 or dense[0].ndim != 2 or dense[0].size < IN_PLACE:
+        return False
+    a = dense[0]
+    return a.dtype == np.dtype(float) and a.dtype.isnative and a.flags.c_contiguous and a.flags.aligned
 
 
 def _moments(
@@ -192,13 +220,15 @@ def _categorical_score(codes, u, out, at):
             out[at + codes[i]] += u[i]
 
 
-def _categorical_dense(codes, w, z, out, at):
+def _categorical_dense(codes, w, z, out, at, first):
     for i in range(codes.size):
         if codes[i] >= 0:
             row = at + codes[i]
             out[row, row] += w[i]
+            if first == 1:
+                out[row, 0] += w[i]
             for j in range(z.shape[1]):
-                out[row, j] += w[i] * z[i, j]
+                out[row, first + j] += w[i] * z[i, j]
 
 
 def _categorical_pair(codes, other, w, out, at, to):
@@ -220,14 +250,16 @@ def _scale_rows(z, w, out):
 
 
 class Rows:
-    """A block of rows of a design, loaded into buffers that one thread owns."""
+    """A block of rows of a design, read into buffers that one thread owns, or where they are."""
 
     def __init__(self, design: Design, size: int) -> None:
         self.design = design
-        self.buffer = np.empty((size, design.dense_width))
-        if design.intercept:
-            self.buffer[:, 0] = 1.0
-        self.scaled = np.empty_like(self.buffer)
+        self.first = int(design.intercept)
+        self.width = design.dense_width - self.first
+        self.in_place = _readable(design.dense, design.n) and not design.centre.any()
+        self.in_place &= bool(np.all(design.inverse_scale == 1.0))
+        self.buffer = np.empty((0 if self.in_place else size, self.width))
+        self.scaled = np.empty((size, self.width))
         self.codes: list[np.ndarray] = []
         self.z = self.buffer
         self.centred = bool(np.any(design.centre))
@@ -236,26 +268,29 @@ class Rows:
     def load(self, start: int, stop: int) -> None:
         """Read rows start to stop."""
         d = self.design
+        self.codes = [c.codes[start:stop] for c in d.categorical]
+        if self.in_place:
+            self.z = d.dense[0][start:stop]
+            return
         self.z = z = self.buffer[: stop - start]
-        at = int(d.intercept)
-        first = at
+        at = 0
         for source in d.dense:
-            width = 1 if source.ndim == 1 else source.shape[1]
             part = source[start:stop] if source.ndim == 2 else source[start:stop, None]
-            target = z[:, at : at + width]
+            target = z[:, at : at + part.shape[1]]
             if self.centred:
-                np.subtract(part, d.centre[at - first : at - first + width], out=target, casting="unsafe")
+                np.subtract(part, d.centre[at : at + part.shape[1]], out=target, casting="unsafe", dtype=float)
             else:
                 target[...] = part
-            at += width
+            at += part.shape[1]
         if self.rescaled:
-            z[:, first:] *= d.inverse_scale
-        self.codes = [c.codes[start:stop] for c in d.categorical]
+            z *= d.inverse_scale
 
     def predict(self, beta: np.ndarray, out: np.ndarray) -> None:
         """out = the linear predictor without its offset."""
         at = self.design.dense_width
-        np.dot(self.z, beta[:at], out=out)
+        np.dot(self.z, beta[self.first : at], out=out)
+        if self.first:
+            out += beta[0]
         for codes, c in zip(self.codes, self.design.categorical, strict=True):
             compiled(_categorical_predict)(codes, beta, at, out)
             at += c.width
@@ -263,7 +298,9 @@ class Rows:
     def score(self, u: np.ndarray, out: np.ndarray) -> None:
         """out += X'u."""
         at = self.design.dense_width
-        out[:at] += u @ self.z
+        if self.first:
+            out[0] += u.sum()
+        out[self.first : at] += u @ self.z
         for codes, c in zip(self.codes, self.design.categorical, strict=True):
             compiled(_categorical_score)(codes, u, out, at)
             at += c.width
@@ -271,28 +308,44 @@ class Rows:
     def gram(self, w: np.ndarray, out: np.ndarray) -> None:
         """out += X' diag(w) X, its lower triangle."""
         d = self.design
-        dense, scaled = d.dense_width, self.scaled[: w.size]
-        if dense:
-            if compiled(_scale_rows)(self.z, w, scaled):
-                out[:dense, :dense] += scaled.T @ scaled
+        first, dense, scaled = self.first, d.dense_width, self.scaled[: w.size]
+        if first:
+            out[0, 0] += w.sum()
+            out[1:dense, 0] += w @ self.z
+        if self.width:
+            if self._scale(w, scaled):
+                out[first:dense, first:dense] += scaled.T @ scaled
             else:
-                out[:dense, :dense] += (self.z * w[:, None]).T @ self.z
+                out[first:dense, first:dense] += (self.z * w[:, None]).T @ self.z
         at = dense
         for i, (codes, c) in enumerate(zip(self.codes, d.categorical, strict=True)):
-            compiled(_categorical_dense)(codes, w, self.z, out, at)
+            compiled(_categorical_dense)(codes, w, self._own(), out, at, first)
             to = at + c.width
             for other, o in zip(self.codes[i + 1 :], d.categorical[i + 1 :], strict=True):
                 compiled(_categorical_pair)(codes, other, w, out, at, to)
                 to += o.width
             at += c.width
 
+    def _scale(self, w: np.ndarray, scaled: np.ndarray) -> bool:
+        if self.z.flags.writeable:
+            return bool(compiled(_scale_rows)(self.z, w, scaled))
+        if not np.all(w >= 0.0):  # a read-only array is another type to Numba: NumPy serves it
+            return False
+        np.multiply(self.z, np.sqrt(w)[:, None], out=scaled)
+        return True
+
+    def _own(self) -> np.ndarray:
+        if self.z.flags.writeable:
+            return self.z
+        self.scaled[: self.z.shape[0]] = self.z
+        return self.scaled[: self.z.shape[0]]
+
     def expand(self) -> np.ndarray:
         """The block as one dense matrix, for the fallback by QR."""
         d = self.design
-        if not d.categorical:
-            return self.z
         out = np.zeros((self.z.shape[0], d.width))
-        out[:, : d.dense_width] = self.z
+        out[:, : self.first] = 1.0
+        out[:, self.first : d.dense_width] = self.z
         at = d.dense_width
         for codes, c in zip(self.codes, d.categorical, strict=True):
             rows = np.flatnonzero(codes >= 0)

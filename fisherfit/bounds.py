@@ -75,6 +75,11 @@ def maximise(
     columns = np.flatnonzero(free)
     previous, released = np.inf, -1
     theta = theta.copy()
+    eta = x @ theta[: x.shape[1]] + offset
+    near = 1e-12 * float(np.median(np.abs(eta)))
+    for side, limit in enumerate(limits):  # rows that the path has come to rest on already
+        for row in np.flatnonzero(ends[side] & present & (np.abs(eta - limit) <= near))[: columns.size]:
+            active[int(row)] = limit
     for iteration in range(5 * max_iter):
         eta, loglik, u, w = _state(likelihood, x, theta, offset, active)
         information, score = likelihood.weighted_sums(w, u)
@@ -146,8 +151,9 @@ def _newton(information: np.ndarray, score: np.ndarray) -> np.ndarray:
         return score
     damping = 0.0
     diagonal = np.maximum(np.abs(np.diag(information)), 1e-12 * max(float(np.abs(information).max()), 1e-300))
-    while True:
+    while damping <= 1e12:
         factor = cholesky(information + damping * np.diag(diagonal))
         if factor is not None and factor.reciprocal_condition > 1e-15:
             return factor.solve(score)
         damping = max(10.0 * damping, 1e-8)
+    return np.zeros_like(score)

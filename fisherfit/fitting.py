@@ -10,12 +10,16 @@ import numpy as np
 
 from . import bounds
 from . import separation as sep
+from .blocks import Design
 from .families import Family
 from .likelihood import EXPECTED, Evaluation, Likelihood
-from .linalg import EPS, Factor, cholesky, from_root, independent_columns, least_squares, null_space
+from .linalg import EPS, Factor, cholesky, from_root, independent_columns, least_squares, null_space, residuals
 from .solver import Solution, natural_gradient
 
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
+LAZY_WORK = 2_000_000  # rows times columns from which on passes are saved: a pilot on a sample, and chord steps
+PILOT = 32  # the pilot sees every 32nd row
+WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
 DENSE_LIMIT = 50_000_000  # rows times columns up to which the fallbacks hold the design in memory
 
 
@@ -32,6 +36,12 @@ class Model:
     def total(self) -> float:
         """Sum of the weights."""
         return float(self.likelihood.weight.sum())
+
+    @property
+    def lazy(self) -> bool:
+        """True where information is dear: many rows for every column."""
+        p = sum(self.likelihood.widths)
+        return self.likelihood.n * p >= LAZY_WORK and self.likelihood.n >= 100 * p
 
     def evaluate(self, theta: np.ndarray, kind: int) -> Evaluation:
         """Log-likelihood, score and information at theta."""
@@ -54,10 +64,9 @@ class Model:
         weight = np.ascontiguousarray(np.maximum(w[:, 0], 0.0))
         if not np.all(np.isfinite(weight)):
             return None, None
-        if self._is_linear and lik.n * p <= DENSE_LIMIT:
-            x = dense_design(lik)[:, here] * np.sqrt(lik.weight)[:, None]
-            offset = 0.0 if lik.offset is None else lik.offset
-            step, factor = least_squares(x, (lik.y - offset) * np.sqrt(lik.weight), theta[here])
+        if self.is_linear and lik.n * p <= DENSE_LIMIT:
+            x, y = self.linear_system(here)
+            step, factor = least_squares(x, y, theta[here])
             return factor, step
         with np.errstate(all="ignore"):
             target = np.where(weight > 0.0, u[:, 0] / np.sqrt(weight), 0.0)
@@ -83,8 +92,15 @@ class Model:
         both = Factor(np.concatenate([factor.scale, tail.scale]), upper, factor.reciprocal_condition)
         return both, np.concatenate([upper_step, tail.solve(evaluation.score[p:][rest])])
 
+    def linear_system(self, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The weighted design and response of a linear model."""
+        lik = self.likelihood
+        root = np.sqrt(lik.weight)
+        offset = 0.0 if lik.offset is None else lik.offset
+        return dense_design(lik)[:, free] * root[:, None], (lik.y - offset) * root
+
     @property
-    def _is_linear(self) -> bool:
+    def is_linear(self) -> bool:
         k = self.likelihood.kernels
         return k.family.name == "normal" and k.links[0].name == "identity"
 
@@ -101,7 +117,7 @@ def dense_design(likelihood: Likelihood) -> np.ndarray:
 
     rows = Rows(likelihood.designs[0], max(likelihood.n, 1))
     rows.load(0, likelihood.n)
-    return np.array(rows.expand())
+    return rows.expand()
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +141,7 @@ class Fitted:
     boundary_rows: np.ndarray
     boundary_parameters: tuple[str, ...] = ()
     finite: np.ndarray = field(default_factory=lambda: np.ones(0, bool))
+    design: Design | None = None  # where it is not the likelihood's own
     history: tuple[float, ...] = ()
 
 
@@ -212,26 +229,35 @@ def maximise(
     """Fit a model: the ladder from a start to a certified maximum, or to a named trouble."""
     present = likelihood.weight > 0.0
     floor = rounding_floor(likelihood, family) if has_dispersion else 0.0
-    model = Model(likelihood, canonical, has_dispersion, floor)
-    kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((likelihood.designs[0].width, 0))
-    begin = null_start(likelihood, family)
-    first = likelihood.evaluate(begin, EXPECTED)
-    at_begin = begin
     p = likelihood.designs[0].width
-    assert first.information is not None
-    factor = cholesky(first.information[:p, :p])
+    kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
+    begin = null_start(likelihood, family)
+    model = Model(likelihood, canonical, has_dispersion, floor)
+    first = _pilot(model, begin) if start is None and model.lazy else None
+    if first is not None:
+        begin, known = first
+    else:
+        known = likelihood.evaluate(begin, EXPECTED)
+    assert known.information is not None
+    factor = cholesky(known.information[:p, :p])
     if factor is None or factor.poor:
-        root = likelihood.root(present.astype(float))
         design = likelihood.designs[0]
+        root = likelihood.root(present.astype(float))
         rounding = np.ones(p)
         rounding[int(design.intercept) : design.dense_width] = design.rounding
         kept[:p] = in_user_order(root, rounding, design.position)
         null = null_space_in_user_order(root, kept[:p], design.position)
-        begin = np.where(kept, begin, 0.0) if likelihood.designs[0].intercept else begin
+        begin = np.where(kept, begin, 0.0) if design.intercept else begin
+        known = None
+        if model.is_linear and design.centre.any():
+            # compensated least squares needs the columns exactly; the rounding of x - centre would be a perturbation
+            exact = design.uncentred()
+            null = np.linalg.solve(exact.jacobian(), design.jacobian() @ null)
+            likelihood = replace(likelihood, designs=(exact, *likelihood.designs[1:]))
+            model = replace(model, likelihood=likelihood)
 
     def solve(at: np.ndarray) -> Solution:
-        known = first if at is at_begin else None
-        return natural_gradient(model, at, first=known, free=kept, max_iter=max_iter, tol=tol, callback=callback)
+        return natural_gradient(model, at, first=known if at is begin else None, free=kept, max_iter=max_iter, tol=tol, callback=callback)
 
     restarts = 0
     if start is not None:
@@ -256,7 +282,24 @@ def maximise(
         found = _separated(likelihood, family, kept)
     if found is not None:
         return replace(_finite_part(likelihood, family, found, canonical, kept, max_iter, tol), n_restarts=restarts, null=null)
-    return _regular(model, solution, kept, null, restarts)
+    return replace(_regular(model, solution, kept, null, restarts), design=likelihood.designs[0])
+
+
+def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | None:
+    """The maximum on every 32nd row as a start, evaluated on all rows, unless it is far from their maximum."""
+    sample = replace(model, likelihood=model.likelihood.every(PILOT))
+    if not (sample.likelihood.weight > 0.0).any():
+        return None
+    found = natural_gradient(sample, begin, max_iter=20, tol=1e-6)
+    if not found.converged or not np.all(np.isfinite(found.theta)):
+        return None
+    there = model.evaluate(found.theta, EXPECTED)
+    assert there.information is not None
+    factor = cholesky(there.information)
+    if factor is None or not np.isfinite(there.loglik):
+        return None
+    decrement = float(there.score @ factor.solve(there.score)) / model.dispersion(there)
+    return (found.theta, there) if decrement < 0.05 * model.total else None
 
 
 def in_user_order(root: np.ndarray, rounding: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -291,14 +334,26 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
     assert information is not None
     size = kept.size
     covariance = np.full((size, size), np.nan)
-    if solution.factor is not None:
-        covariance[np.ix_(kept, kept)] = solution.factor.inverse()
+    factor = solution.factor
+    if factor is not None and factor.reciprocal_condition < WEAK and factor.matrix is not None:
+        # the inverse of a Cholesky factor loses the digits of the condition; a QR of the rows half of them
+        better, _ = model.factor(solution.point, solution.evaluation, kept)
+        factor = better if better is not None else factor
+    if factor is not None:
+        covariance[np.ix_(kept, kept)] = factor.inverse()
+    evaluation = solution.evaluation
+    if model.is_linear and solution.converged and factor is not None and factor.matrix is None:
+        free = kept[: model.likelihood.designs[0].width]  # residuals as exact as the coefficients
+        x, y = model.linear_system(free)
+        rest = residuals(x, y, solution.point[: free.size][free], solution.step[: free.size][free])
+        evaluation = replace(evaluation, loglik=-0.5 * float(rest @ rest), pearson=float(rest @ rest))
     noise = float(np.hypot(rounding_noise(model, solution, kept), difference_noise(model, solution)))
     return Fitted(
         solution.theta, solution.point, solution.theta - solution.point if not solution.converged else solution.step,
-        solution.evaluation, information, covariance, solution.evaluation.loglik,
+        evaluation, information, covariance, evaluation.loglik,
         float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
-        sep.Separation(np.zeros(model.likelihood.n, bool)), np.zeros(0, int), (), np.ones(size, bool), solution.history,
+        sep.Separation(np.zeros(model.likelihood.n, bool)), np.zeros(0, int), (), np.ones(size, bool),
+        history=solution.history,
     )  # fmt: skip
 
 
@@ -466,7 +521,8 @@ def _bounded(model: Model, family: Family, solution: Solution, kept: np.ndarray,
         found.theta, found.theta, np.zeros(size), evaluation, found.information, covariance, found.loglik,
         float(np.sqrt(found.decrement)), solution.n_iter + found.n_iter, 0, "converged", kept,
         np.zeros((lik.designs[0].width, 0)), sep.Separation(np.zeros(lik.n, bool)), found.active, (),
-        np.ones(size, bool), solution.history,
+        np.ones(size, bool),
+        history=solution.history,
     )  # fmt: skip
 
 

@@ -1,25 +1,51 @@
 """Model formulas, read by formulaic: ``y ~ x + C(region) + bs(age, df=4) + offset(log(years))``.
 
 A main effect of a categorical column becomes a code block; every other term becomes dense columns. What was learnt
-from the data (levels, knots, centres) is remembered for ``predict``.
+from the data (levels, knots, centres) is remembered for ``predict``. A formula is data, not a program: it may use
+columns, arithmetic and the functions listed here, and nothing else of Python.
 """
 
 from __future__ import annotations
 
 import ast
+import os
 import re
+import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .blocks import Categorical, Design, make_design
-from .errors import FormulaError, InputError
-from .table import Table, read_column
-from .terms import RESERVED, Column, Term, check_column, used_levels
+from .errors import FisherfitError, FormulaError, InputError, InputTypeError
+from .table import Column, Table
+from .terms import Term, check_names, missing_rows, used_levels
 
-_CATEGORY = re.compile(r"^C\(\s*([^\W\d]\w*|`[^`]+`)\s*\)$")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`([^`\"']*)`")
+
+#: functions that a formula may call, beside formulaic's own transforms
+FUNCTIONS = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt, "log1p": np.log1p, "expm1": np.expm1, "log2": np.log2,
+             "log10": np.log10, "abs": np.abs, "minimum": np.minimum, "maximum": np.maximum, "where": np.where}  # fmt: skip
+_TRANSFORMS = {"C", "I", "Q", "bs", "cr", "cs", "cc", "poly", "center", "scale", "standardize", "lag", "hashed",
+               "Treatment", "Sum", "Helmert", "Poly", "Diff", *FUNCTIONS}  # fmt: skip
+_ATTRIBUTES = {
+    "np": {name for name, value in vars(np).items() if isinstance(value, np.ufunc)} | {"where", "clip", "round", "pi", "e"},
+    "contr": {"treatment", "SAS", "sum", "helmert", "diff", "poly", "custom"},
+}
+_NODES = (ast.Expression, ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.keyword,
+          ast.List, ast.Tuple, ast.Dict, ast.Attribute, ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # fmt: skip
+_lock = threading.Lock()  # `warnings.catch_warnings` is not safe in threads
+
+
+def _fresh_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_fresh_lock)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +58,7 @@ class FormulaTerms:
     categorical: tuple[Term, ...]
     dense: Any
     dense_names: tuple[str, ...]
+    levels: tuple[Term, ...]
     order: tuple[tuple[str, int], ...]
     offsets: tuple[str, ...]
     needed: tuple[str, ...]
@@ -50,33 +77,16 @@ class FormulaTerms:
         """Columns of the table that the formula uses."""
         return self.needed
 
-    def read(self, table: Table, missing: str) -> tuple[list[np.ndarray], list[np.ndarray | None], np.ndarray | None]:
-        """Check the columns that the formula uses; the rows with a missing value in any of them."""
+    def design(self, table: Table, present: np.ndarray | None = None, checked: bool = False) -> Design:
+        """The Design of a table without missing values (`checked` where that is known)."""
         if not table.is_frame:
-            raise InputError("a formula needs a table with named columns (pandas, polars, pyarrow), got an array")
-        absent: np.ndarray | None = None
-        for name in self.needed:
-            bad = check_column(table.column(name), missing)
-            if bad is not None:
-                absent = bad if absent is None else absent | bad
-        return [], [], absent
-
-    def design(self, table: Table, present: np.ndarray | None = None) -> Design:
-        """The Design of a table without missing values."""
-        self.read(table, "raise")
+            raise InputError(_NEEDS_TABLE)
+        if not checked:
+            missing_rows(table, self.needed, "raise")
         codes = []
         for term in self.categorical:
-            column = _as_categorical(table.column(term.name), term.name)
-            codes.append(Categorical(term.codes(column), len(term.columns)))
-        dense = [] if self.dense is None else [_materialise(self.dense, table, self.text)]
-        if dense:
-            bad = ~np.isfinite(dense[0])
-            if bad.any():
-                row, j = (int(i) for i in np.argwhere(bad)[0])
-                raise FormulaError(
-                    f"the term {self.dense_names[j]!r} of the formula is {dense[0][row, j]} at row {row}; "
-                    "check its values there (a logarithm of 0 or a division by 0, say)"
-                )
+            codes.append(Categorical(term.codes(_column(term, table), present), len(term.columns)))
+        dense = [] if self.dense is None else [self._dense(table, present)]
         at = int(self.intercept)
         dense_at: list[tuple[int, int]] = []
         categorical_at: dict[int, list[int]] = {}
@@ -93,27 +103,98 @@ class FormulaTerms:
             position += categorical_at[k]
         return make_design(self.names, table.n, self.intercept, dense, codes, np.array(position, int), present)
 
+    def _dense(self, table: Table, present: np.ndarray | None) -> np.ndarray:
+        """The dense columns for the rows of a table, zero in rows that are not present."""
+        if present is not None:
+            out = np.zeros((table.n, len(self.dense_names)))
+            out[present] = self._dense(table.take(present), None)
+            return out
+        matrix = _evaluate(self.dense, _frame(table, self.needed, self.levels), self.text)
+        keep = [j for j, name in enumerate(self.dense.column_names) if name != "Intercept"]
+        array = np.ascontiguousarray(np.asarray(matrix, float)[:, keep])
+        if not np.all(np.isfinite(array)):
+            row, j = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            raise FormulaError(
+                f"the term {self.dense_names[j]!r} of the formula is {array[row, j]} at row {row}; "
+                "check its values there (a logarithm of 0 or a division by 0, say)"
+            )
+        return array
+
     def offset(self, table: Table) -> np.ndarray | None:
         """The sum of the formula's offset() terms."""
         total: np.ndarray | None = None
         for text in self.offsets:
             values = evaluate(text, table)
+            if np.isinf(values).any():
+                row = int(np.flatnonzero(np.isinf(values))[0])
+                raise FormulaError(f"the term 'offset({text})' of the formula is {values[row]} at row {row}; "
+                                   "check its values there (a logarithm of 0, say)")  # fmt: skip
             total = values if total is None else total + values
         return total
 
 
-def _as_categorical(column: Column, name: str) -> Column:
-    if column.levels is not None:
-        return column
-    values = np.asarray(column.values, float)
-    levels, codes = np.unique(values[~np.isnan(values)], return_inverse=True)
-    out = np.full(values.size, -1, np.int32)
-    out[~np.isnan(values)] = codes
-    return Column(name, out, tuple(int(v) if v == int(v) else float(v) for v in levels))
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A formula that has been read, but has not seen data; `learn` makes its terms."""
+
+    text: str
+    response: tuple[str, ...]
+    intercept: bool
+    right: tuple[Any, ...]
+    offsets: tuple[str, ...]
+    needed: tuple[str, ...]
+    coded: frozenset[str]
+    named: bool = True
+
+    def learn(self, table: Table, present: np.ndarray | None = None) -> FormulaTerms:
+        """The terms, with all that is to be remembered of the rows present, which have no missing values."""
+        if present is not None:
+            table = table.take(present)
+        categorical: list[Term] = []
+        dense: list[Any] = []
+        order: list[tuple[str, Any]] = []
+        interacts = any(len(t.factors) > 1 and any(_column_of(f, table) for f in t.factors) for t in self.right)
+        full = not self.intercept
+        for term in self.right:
+            name = _column_of(term.factors[0], table) if len(term.factors) == 1 else None
+            if name is not None and not interacts:
+                plain = term.factors[0].expr == name
+                order.append(("categorical", len(categorical)))
+                categorical.append(Term(name, _levels(name, table), full, None if plain else str(term)))
+                full = False
+            else:
+                order.append(("dense", term))
+                dense.append(term)
+        levels = tuple(Term(name, _levels(name, table), True, f"C({name})" if name in self.coded else None)
+                       for name in self.needed if dense and (name in self.coded or table.column(name).levels is not None))  # fmt: skip
+        spec, names = None, {}
+        if dense:
+            spec = _learn(dense, not full, _frame(table, self.needed, levels), self.text)
+            names = {s.term: tuple(s.columns) for s in spec.structure}
+        flat: list[tuple[str, int]] = []
+        dense_names: list[str] = []
+        for kind, what in order:
+            if kind == "categorical":
+                flat.append((kind, what))
+                continue
+            for name in names.get(what, ()):
+                flat.append((kind, len(dense_names)))
+                dense_names.append(name)
+        terms = FormulaTerms(self.text, self.response, self.intercept, tuple(categorical), spec, tuple(dense_names), levels,
+                             tuple(flat), self.offsets, self.needed)  # fmt: skip
+        check_names(terms.names)
+        return terms
+
+    def offset(self, table: Table) -> np.ndarray | None:
+        """The sum of the formula's offset() terms."""
+        return FormulaTerms.offset(self, table)  # type: ignore[arg-type]
 
 
-def parse(text: str, table: Table) -> FormulaTerms:
-    """Read a formula against a table.
+_NEEDS_TABLE = "a formula needs a table with named columns (pandas, polars, pyarrow), got an array"
+
+
+def parse(text: str, table: Table) -> Outline:
+    """Read a formula against the columns of a table.
 
     Raises
     ------
@@ -123,233 +204,268 @@ def parse(text: str, table: Table) -> FormulaTerms:
     if not isinstance(text, str):
         raise FormulaError(f"formula: expected a string such as 'y ~ x + C(z)', got {type(text).__name__}")
     if not table.is_frame:
-        raise InputError("a formula needs a table with named columns (pandas, polars, pyarrow), got an array")
+        raise InputError(_NEEDS_TABLE)
     if text.count("~") != 1:
         raise FormulaError(f"formula: {text!r} needs exactly one '~', as in 'y ~ x + C(z)'")
     left, right = (part.strip() for part in text.split("~"))
-    response = tuple(_unquote(part) for part in left.split("+")) if left else ()
-    response_columns = _names_of(left, table, text) if left else ()
-    right, offsets = _split_offsets(right)
-    terms, intercept = _terms(right, text)
-    for term in terms:
-        _names_of(str(term), table, text)
-    categorical: list[Term] = []
-    dense_terms: list[Any] = []
-    order: list[tuple[str, Any]] = []
-    interacts = any(len(term.factors) > 1 and _any_categorical(term, table) for term in terms)
-    full = not intercept
-    for term in terms:
-        name = _main_effect(term, table)
-        if name is not None and not interacts:
-            column = _as_categorical(table.column(name), name)
-            label = None if str(term) in (name, f"`{name}`") else str(term)
-            order.append(("categorical", len(categorical)))
-            categorical.append(Term(name, used_levels(column), full, label))
-            full = False
-        else:
-            order.append(("dense", term))
-            dense_terms.append(term)
+    response: tuple[str, ...] = ()
+    if left:
+        response = (_unquote(left),) if _unquote(left) in table.names else tuple(_unquote(p) for p in left.split("+"))
+        if not read_expression(left, table, text).names:
+            raise FormulaError(f"formula: the response {left!r} in {text!r} names no column; its columns are "
+                               f"{', '.join(table.names[:20])}")  # fmt: skip
+    terms: list[Any] = []
+    offsets: list[str] = []
     needed: dict[str, None] = {}
-    for source in [*(str(t) for t in terms), *offsets]:
-        needed.update(dict.fromkeys(_names_of(source, table, text)))
-    dense, names = _learn(dense_terms, intercept, table, text) if dense_terms else (None, {})
-    flat: list[tuple[str, int]] = []
-    dense_names: list[str] = []
-    for kind, what in order:
-        if kind == "categorical":
-            flat.append((kind, what))
-        else:
-            for name in names.get(str(what), ()):
-                flat.append((kind, len(dense_names)))
-                dense_names.append(name)
-    for name in [*(c for t in categorical for c in t.columns), *dense_names]:
-        if name in RESERVED:
-            raise InputError(f"a column is called {name!r}, which is the name of a parameter; rename it")
-    del response_columns
-    return FormulaTerms(text, response, intercept, tuple(categorical), dense, tuple(dense_names), tuple(flat),
-                        tuple(offsets), tuple(needed))  # fmt: skip
+    coded: set[str] = set()
+    parsed, intercept = _terms(right, text)
+    for term in parsed:
+        expression = term.factors[0].expr
+        if len(term.factors) == 1 and re.match(r"offset\(.*\)$", expression, re.DOTALL):
+            offsets.append(expression[len("offset(") : -1])
+            needed.update(dict.fromkeys(read_expression(offsets[-1], table, text).names))
+            continue
+        terms.append(term)
+        for factor in term.factors:
+            if factor.eval_method.value == "lookup":
+                needed[_known(factor.expr, table)] = None
+            elif factor.eval_method.value == "python":
+                expression = read_expression(factor.expr, table, text)
+                needed.update(dict.fromkeys(expression.names))
+                coded.update(expression.coded)
+    if len(offsets) != len(re.findall(r"\boffset\s*\(", right)):
+        raise FormulaError(f"formula: an offset(...) in {text!r} is not a term of its own; write '+ offset(...)', once each")
+    return Outline(text, response, intercept, tuple(terms), tuple(offsets), tuple(needed), frozenset(coded))
 
 
 def _unquote(name: str) -> str:
-    return name.strip().strip("`").strip()
-
-
-def _split_offsets(right: str) -> tuple[str, list[str]]:
-    """Take the offset(...) terms out of the right-hand side."""
-    offsets, out, at = [], "", 0
-    for match in re.finditer(r"(?:^|\+)\s*offset\(", right):
-        if match.start() < at:
-            continue
-        depth, end = 1, match.end()
-        while end < len(right) and depth:
-            depth += {"(": 1, ")": -1}.get(right[end], 0)
-            end += 1
-        offsets.append(right[match.end() : end - 1])
-        out += right[at : match.start()]
-        at = end
-    rest = (out + right[at:]).strip()
-    rest = re.sub(r"^\+", "", rest).strip()
-    return rest or "1", offsets
+    name = name.strip()
+    return name[1:-1].strip() if len(name) > 1 and name[0] == name[-1] == "`" and "`" not in name[1:-1] else name
 
 
 def _terms(right: str, text: str) -> tuple[list[Any], bool]:
-    from formulaic import Formula
+    from formulaic import Formula, SimpleFormula
 
+    if not right:
+        raise FormulaError(f"formula: {text!r} has nothing on its right; write '~ 1' for the model without covariates")
     try:
         parsed = Formula(right)
-        terms = list(parsed)
     except Exception as error:  # formulaic raises many kinds; the user gets one
-        raise FormulaError(f"formula: {text!r} cannot be read: {error}") from None
-    intercept = any(str(term) == "1" for term in terms)
-    return [term for term in terms if str(term) not in ("1", "0")], intercept
+        raise FormulaError(f"formula: {text!r} cannot be read: {_short(error)}") from None
+    if not isinstance(parsed, SimpleFormula):
+        raise FormulaError(f"formula: {text!r} has several parts, such as 'x | z'; write one sum of terms")
+    terms = list(parsed)
+    return [term for term in terms if str(term) not in ("1", "0")], any(str(term) == "1" for term in terms)
 
 
-def _main_effect(term: Any, table: Table) -> str | None:
-    """The name of the column where a term is C(column) or a categorical column."""
-    if len(term.factors) != 1:
-        return None
-    text = str(next(iter(term.factors))).strip()
-    match = _CATEGORY.match(text)
-    if match:
+def _column_of(factor: Any, table: Table) -> str | None:
+    """The name of the column where a factor is C(column) or a categorical column."""
+    match = re.match(r"^C\(\s*([^\W\d]\w*|`[^`]+`)\s*\)$", factor.expr)
+    if match and factor.eval_method.value == "python":
         return _unquote(match.group(1))
-    name = _unquote(text)
-    if name in table.names and table.column(name).levels is not None:
-        return name
+    name = factor.expr
+    if factor.eval_method.value == "lookup" and table.column(name).levels is not None:
+        return str(name)
     return None
 
 
-def _any_categorical(term: Any, table: Table) -> bool:
-    for factor in term.factors:
-        text = str(factor).strip()
-        if text.startswith("C("):
-            return True
-        name = _unquote(text)
-        if name in table.names and table.column(name).levels is not None:
-            return True
-    return False
+def _column(term: Term, table: Table) -> Column:
+    """The column of a categorical term, as codes and levels; a numeric one where the formula says C(column)."""
+    column = table.column(term.name)
+    return _as_categorical(column) if term.label else column
 
 
-#: functions that a formula may call, beside formulaic's own transforms
-FUNCTIONS = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt, "log1p": np.log1p, "expm1": np.expm1, "log2": np.log2,
-             "log10": np.log10, "abs": np.abs, "minimum": np.minimum, "maximum": np.maximum, "where": np.where}  # fmt: skip
-_TRANSFORMS = {"C", "I", "bs", "cr", "cs", "cc", "poly", "center", "scale", "standardize", "lag", "hashed", "Q",
-               "contr", "np", "basis_spline", "cubic_spline", "natural_cubic_spline", "cyclic_cubic_spline", "Treatment",
-               "offset", *FUNCTIONS}  # fmt: skip
+def _as_categorical(column: Column) -> Column:
+    if column.levels is not None:
+        return column
+    values = np.asarray(column.values, float)
+    levels, codes = np.unique(values[~np.isnan(values)], return_inverse=True)
+    out = np.full(values.size, -1, np.int32)
+    out[~np.isnan(values)] = codes
+    return Column(column.name, out, tuple(int(v) if v == int(v) else float(v) for v in levels))
 
 
-def _names_of(source: str, table: Table, text: str) -> tuple[str, ...]:
-    """The columns that an expression uses; unknown names are an error that lists the columns."""
-    quoted = re.findall(r"`([^`]+)`", source)
-    clean = re.sub(r"`[^`]+`", "0", source).replace(":", "+")
-    found: dict[str, None] = {}
+def _levels(name: str, table: Table) -> tuple[Any, ...]:
+    return used_levels(_as_categorical(table.column(name)))
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An expression of a formula: its code, the columns it uses by their names in the code, and those inside C()."""
+
+    code: ast.Expression
+    columns: dict[str, str]
+    coded: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns that it uses."""
+        return tuple(dict.fromkeys(self.columns.values()))
+
+
+def read_expression(source: str, table: Table, text: str) -> Expression:
+    """Read an expression: columns, numbers, strings, arithmetic and known functions; all else is an error."""
+    aliases: dict[str, str] = {}
+
+    def alias(match: re.Match[str]) -> str:
+        if match.group(1) is None:
+            if "`" in match.group():
+                raise FormulaError(f"formula: the string {match.group()} in {text!r} holds a backtick; rename the level")
+            return match.group()
+        name = f"column_{len(aliases)}_"
+        while name in table.names:
+            name += "_"
+        aliases[name] = match.group(1).strip()
+        return f" {name} "
+
     try:
-        tree = ast.parse(clean.strip() or "0", mode="eval")
-    except SyntaxError:
+        if "\\" in source:
+            raise SyntaxError
+        code = ast.parse(_QUOTED.sub(alias, source).strip(), mode="eval")
+        nodes = list(ast.walk(code))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if isinstance(error, FisherfitError):
+            raise
         raise FormulaError(f"formula: {source!r} in {text!r} cannot be read as an expression") from None
-    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
-            raise FormulaError(f"formula: {node.attr!r} in {text!r} is not allowed in a formula")
-        if isinstance(node, (ast.Lambda, ast.NamedExpr, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp, ast.Await)):
-            raise FormulaError(f"formula: {source!r} holds Python code that is not allowed in a formula")
-        if isinstance(node, ast.Name):
-            if node.id in table.names:
-                found[node.id] = None
-            elif node.id in called and node.id not in _TRANSFORMS:
-                raise FormulaError(
-                    f"formula: {node.id!r} is not a function that a formula knows; it knows {', '.join(sorted(_TRANSFORMS - {'np', 'contr'}))}"
-                )
-            elif node.id not in _TRANSFORMS and node.id not in ("True", "False", "None"):
-                quoted.append(node.id)
-    for name in quoted:
-        if name not in table.names:
-            import difflib
+    columns: dict[str, str] = {}
+    coded: list[str] = []
+    functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
+    owners = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    for node in nodes:
+        _check_node(node, source, text, id(node) in functions)
+        if isinstance(node, ast.Name) and id(node) not in owners and not (id(node) in functions or node.id in _TRANSFORMS - set(table.names)):
+            columns[node.id] = _known(aliases.get(node.id, node.id), table)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            first = node.args[0]
+            if node.func.id == "C" and isinstance(first, ast.Name):
+                coded.append(aliases.get(first.id, first.id))
+            if node.func.id == "Q":
+                if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+                    raise FormulaError(f"formula: Q(...) in {text!r} takes the name of a column in quotes")
+                columns[first.value] = _known(first.value, table)
+    return Expression(code, columns, tuple(coded))
 
-            close = difflib.get_close_matches(name, table.names, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise FormulaError(
-                f"formula: the table has no column {name!r}{hint} Its columns are {', '.join(table.names[:20])}"
-                if hint else f"formula: the table has no column {name!r}; its columns are {', '.join(table.names[:20])}"
-            )  # fmt: skip
-        found[name] = None
-    return tuple(found)
+
+def _check_node(node: ast.AST, source: str, text: str, called: bool) -> None:
+    """Refuse all of Python but columns, numbers, strings, arithmetic and known functions."""
+    refused = f"formula: {source!r} in {text!r} holds Python code that is not allowed in a formula"
+    if not isinstance(node, _NODES) or isinstance(node, (ast.Is, ast.IsNot)):
+        raise FormulaError(f"{refused}; compute it as a column first")
+    if isinstance(node, ast.Constant) and not isinstance(node.value, (int, float, str, type(None))):
+        raise FormulaError(f"{refused}: {node.value!r}")
+    if isinstance(node, ast.keyword) and (node.arg is None or node.arg == "out" or node.arg.startswith("_")):
+        raise FormulaError(f"{refused}: the argument {node.arg!r}")
+    if isinstance(node, ast.Attribute):
+        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+        if node.attr not in _ATTRIBUTES.get(owner, ()):
+            raise FormulaError(f"{refused}: {node.attr!r}; compute it as a column first")
+    if isinstance(node, ast.Call) and not isinstance(node.func, (ast.Name, ast.Attribute)):
+        raise FormulaError(f"{refused}; compute it as a column first")
+    if called and isinstance(node, ast.Name) and node.id not in _TRANSFORMS:
+        raise FormulaError(f"formula: {node.id!r} in {text!r} is not a function that a formula knows; "
+                           f"it knows {', '.join(sorted(_TRANSFORMS))} and np's, such as np.sin")  # fmt: skip
+
+
+def _known(name: str, table: Table) -> str:
+    """The name of a column, or an error that proposes a similar one and lists the columns."""
+    if name in table.names:
+        return name
+    import difflib
+
+    close = difflib.get_close_matches(name, table.names, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise FormulaError(f"formula: the table has no column {name!r}; {hint}its columns are {', '.join(table.names[:20])}")
 
 
 def evaluate(source: str, table: Table) -> np.ndarray:
-    """An expression of columns, such as an offset or a response, as floats."""
-    name = _unquote(source)
-    if name in table.names:
-        return np.asarray(read_column(name, table.frame[name]).values, float)
-    columns = {n: np.asarray(table.column(n).values, float) for n in _names_of(source, table, source)}
-    with np.errstate(all="ignore"):
-        value = eval(compile(source.strip(), "<formula>", "eval"), {"__builtins__": {}, "np": np, "I": lambda v: v, **FUNCTIONS}, columns)  # noqa: S307
-    return np.asarray(np.broadcast_to(np.asarray(value, float), (table.n,)))
+    """An expression of columns, such as an offset or a response, as floats; NaN where a column is missing."""
+    expression = read_expression(source, table, source)
+    scope: dict[str, Any] = {"__builtins__": {}, "np": np, "I": lambda v: v, **FUNCTIONS}
+    absent = np.zeros(table.n, bool)
+    for alias, name in expression.columns.items():
+        column = table.column(name)
+        absent |= column.missing
+        if column.levels is None:
+            values = np.array(column.values, float)
+        else:
+            values = np.array([*column.levels, None], dtype=object)[column.values]
+        scope[alias] = values
+    try:
+        with np.errstate(all="ignore"):
+            value = np.asarray(eval(compile(expression.code, "<formula>", "eval"), scope))  # noqa: S307
+            out = np.array(np.broadcast_to(value.astype(float), (table.n,)))
+    except Exception as error:  # whatever an expression of the user's raises; the user gets one
+        texts = [name for name in expression.names if table.column(name).levels is not None]
+        hint = f" ({texts[0]!r} holds text or categories; compare it with a level, as in ({texts[0]} == 'yes'))" if texts else ""
+        raise FormulaError(f"formula: {source!r} cannot be evaluated as numbers: {_short(error)}{hint}") from None
+    out[absent] = np.nan
+    return out
 
 
-def _native(table: Table) -> Any:
-    """The table for formulaic, as pandas, with plain numeric and string columns."""
+def _frame(table: Table, needed: Sequence[str], levels: Sequence[Term]) -> Any:
+    """The columns for formulaic, as pandas: floats, and categories with the levels of the fit."""
     import pandas as pd
 
-    frame = table.frame.to_native()
-    if type(frame).__module__.split(".")[0] != "pandas":
-        frame = table.frame.to_pandas()
-    return pd.DataFrame(frame).reset_index(drop=True)
+    by_name = {term.name: term for term in levels}
+    columns: dict[str, Any] = {}
+    for name in needed:
+        column = table.column(name)
+        term = by_name.get(name)
+        if term is None and column.levels is not None:
+            raise InputTypeError(f"column {name!r} was numeric in the fit and holds text or categories now; "
+                                 "convert it to numbers")  # fmt: skip
+        codes = None if term is None else term.codes(_column(term, table))
+        if codes is not None and column.levels is not None:
+            columns[name] = pd.Categorical.from_codes(codes, categories=pd.Index(list(term.levels), dtype=object))  # type: ignore[union-attr, arg-type]
+        else:
+            values = np.asarray(column.values, float)
+            whole = term is not None and bool(np.all(values == np.rint(values)))  # C(x) is then labelled 2, not 2.0
+            columns[name] = values.astype(np.int64) if whole else values
+    return pd.DataFrame(columns, index=range(table.n))
 
 
-def _learn(terms: list[Any], intercept: bool, table: Table, text: str) -> tuple[Any, dict[str, tuple[str, ...]]]:
-    """formulaic's specification of the dense terms, and the names of each term's columns."""
-    from formulaic import Formula
+def _learn(terms: Sequence[Any], intercept: bool, frame: Any, text: str) -> Any:
+    """formulaic's specification of the dense terms."""
+    from formulaic import SimpleFormula
+    from formulaic.parser.types import Factor, Term
 
-    right = " + ".join(["1" if intercept else "0", *(str(term) for term in terms)])
+    one = [Term([Factor("1", eval_method="literal")])] if intercept else []
+    return _evaluate(SimpleFormula([*one, *terms]), frame, text).model_spec
+
+
+def _evaluate(what: Any, frame: Any, text: str) -> Any:
+    """The model matrix of a formula or a specification of formulaic's; all that goes wrong is a FormulaError."""
+    from formulaic.errors import DataMismatchWarning
+
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
+        with _lock, warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            matrix = Formula(right).get_model_matrix(_native(table), context=dict(FUNCTIONS), output="numpy", na_action="ignore")
+            warnings.simplefilter("error", DataMismatchWarning)  # a level that the fit has not seen
+            return what.get_model_matrix(frame, context=dict(FUNCTIONS), output="numpy", na_action="ignore")
     except Exception as error:  # formulaic raises many kinds; the user gets one
-        raise FormulaError(f"formula: {text!r} cannot be evaluated: {_short(error)}") from None
-    spec = matrix.model_spec
-    names: dict[str, tuple[str, ...]] = {}
-    for structure in spec.structure:
-        if str(structure.term) != "1":
-            names[str(structure.term)] = tuple(structure.columns)
-    return spec, names
+        raise FormulaError(f"formula: {text!r} cannot be evaluated on this table: {_short(error)}") from None
 
 
 def _short(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    """The first line of a message, without colours."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0] or type(error).__name__
 
 
-def _materialise(spec: Any, table: Table, text: str) -> np.ndarray:
-    """The dense columns of a formula for the rows of a table, without the intercept."""
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            matrix = spec.get_model_matrix(_native(table), context=dict(FUNCTIONS), na_action="ignore", output="numpy")
-    except Exception as error:  # see _learn
-        raise FormulaError(f"formula: {text!r} cannot be evaluated on this table: {_short(error)}") from None
-    array = np.asarray(matrix, float)
-    keep = [j for j, name in enumerate(spec.column_names) if name != "Intercept"]
-    return np.ascontiguousarray(array[:, keep])
-
-
-def response_of(terms: FormulaTerms, table: Table) -> Any:
+def response_of(terms: Any, table: Table) -> Any:
     """The response of a formula: a column, an expression, or successes + failures."""
-    left = terms.text.split("~")[0].strip()
-    if not left:
+    if not terms.response:
         raise FormulaError(f"formula: {terms.text!r} has no response on its left; write 'y ~ ...' or pass y")
-    parts = [part for part in terms.response if part in table.names]
-    if len(terms.response) == 2 and len(parts) == 2:
-        pair = [np.asarray(table.column(p).values, float) for p in parts]
-        return np.column_stack(pair)
-    if len(terms.response) == 1 and len(parts) == 1:
-        column = table.column(parts[0])
-        if column.levels is not None:
-            raise InputError(
-                f"the response {parts[0]!r} holds text or categories ({', '.join(map(str, column.levels[:6]))}); "
-                "convert it to numbers first, e.g. 0 and 1"
-            )
-        return np.asarray(column.values, float)
-    return evaluate(left, table)
+    if all(name in table.names for name in terms.response) and len(terms.response) <= 2:
+        columns = [table.column(name) for name in terms.response]
+        for column in columns:
+            if column.levels:
+                raise InputError(
+                    f"the response {column.name!r} holds text or categories ({', '.join(map(str, column.levels[:6]))}); "
+                    f"convert it to numbers, as in ({column.name} == {str(column.levels[-1])!r}) ~ ..."
+                )
+        values = [np.asarray(column.values, float) for column in columns]
+        return values[0] if len(values) == 1 else np.column_stack(values)
+    return evaluate(terms.text.split("~")[0], table)
 
 
-__all__ = ["FormulaTerms", "evaluate", "parse", "response_of"]
+__all__ = ["FormulaTerms", "Outline", "evaluate", "parse", "response_of"]

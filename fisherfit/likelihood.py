@@ -82,6 +82,17 @@ class Likelihood:
             total = replace(total, information=full)
         return total
 
+    def every(self, stride: int) -> Likelihood:
+        """The likelihood of every stride-th row."""
+        rows = slice(None, None, stride)
+        return replace(
+            self,
+            designs=tuple(d.every(stride) for d in self.designs),
+            y=self.y[rows].copy(),
+            weight=self.weight[rows].copy(),
+            offset=None if self.offset is None else self.offset[rows].copy(),
+        )
+
     def linear_predictor(self, theta: np.ndarray, parameter: int = 0, offset: bool = True) -> np.ndarray:
         """eta of one parameter for every row (n floats)."""
         out = np.empty(self.n)

@@ -29,6 +29,11 @@ class Factor:
         """True where the condition costs too many digits of a Cholesky solution."""
         return self.reciprocal_condition < POOR
 
+    def length(self, theta: np.ndarray) -> float:
+        """sqrt(sum of F_jj theta_j^2), an upper estimate of the Fisher length of theta without its signs."""
+        value = float(np.linalg.norm(self.scale * theta))
+        return value if np.isfinite(value) else 0.0
+
     def solve(self, score: np.ndarray) -> np.ndarray:
         """The natural gradient: information^-1 score, refined once on its residual."""
         d = self._solve(score)
@@ -179,3 +184,8 @@ def least_squares(a: np.ndarray, y: np.ndarray, at: np.ndarray, steps: int = 6) 
         if now == 0.0:
             break
     return x / scale, from_root(r * scale)
+
+
+def residuals(a: np.ndarray, y: np.ndarray, at: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """y - a (at + step), compensated."""
+    return _compensated(y, np.column_stack([a, a]), np.concatenate([-at, -step]))

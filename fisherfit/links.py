@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special as _sp
 
 from .errors import InputError
-from .special import TINY, exp, expm1, log1p, normal_cdf, normal_pdf, power, scalar
+from .special import HUGE, TINY, exp, expm1, log1p, normal_cdf, normal_pdf, power, scalar
 
 __all__ = ["LINKS", "Link", "Power", "get_link"]
 
@@ -28,13 +28,13 @@ def identity_inverse(eta):
 
 @scalar
 def log_inverse(eta):
-    m = exp(eta) if eta > -708.0 else TINY
+    m = TINY if eta < -708.0 else HUGE if eta > 709.0 else exp(eta)
     return m, -expm1(eta), m, m
 
 
 @scalar
 def logit_inverse(eta):
-    e = exp(-abs(eta)) if abs(eta) < 708.0 else TINY
+    e = TINY if abs(eta) > 708.0 else exp(-abs(eta))
     small, large = e / (1.0 + e), 1.0 / (1.0 + e)
     p = large if eta > 0.0 else small
     q = small if eta > 0.0 else large
@@ -45,8 +45,9 @@ def logit_inverse(eta):
 @scalar
 def probit_inverse(eta):
     p, q, d = normal_cdf(eta), normal_cdf(-eta), normal_pdf(eta)
-    if abs(eta) > 37.5:  # p and d would underflow; keep their ratio, Mills' ratio, instead
-        d = TINY * (abs(eta) + 1.0 / abs(eta))
+    if abs(eta) > 37.519:  # p and d would underflow; keep their ratio, the reciprocal of Mills', instead
+        x = abs(eta)
+        d = TINY * (x + 1.0 / (x + 2.0 / (x + 3.0 / (x + 4.0 / x))))
         p = 1.0 if eta > 0.0 else TINY
         q = TINY if eta > 0.0 else 1.0
     return p, q, d, -eta * d
@@ -54,11 +55,11 @@ def probit_inverse(eta):
 
 @scalar
 def cloglog_inverse(eta):
-    m = exp(eta) if eta < 700.0 else exp(700.0)
-    p = -expm1(-m) if eta > -708.0 else TINY
-    q = exp(-m) if m < 708.0 else TINY
-    d = m * q if eta > -708.0 else TINY
-    return p, q, d, d * (1.0 - m)
+    # beyond 230 the information m^2 q would outgrow the floor of q
+    m = TINY if eta < -708.0 else exp(230.0 if eta > 230.0 else eta)
+    q = TINY if m > 708.0 else exp(-m)
+    d = m * q
+    return -expm1(-m), q, d, d * (1.0 - m)
 
 
 @scalar
@@ -132,17 +133,23 @@ class Link:
         return f"<link {self.name}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Link) and other.name == self.name
+        return isinstance(other, Link) and (other.name, other.inverse) == (self.name, self.inverse)
 
     def __hash__(self) -> int:
         return hash(self.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return get_link, (self.name,)
+        if LINKS.get(self.name) is self:
+            return get_link, (self.name,)
+        return Link, (self.name, self.inverse, self.forward, self.eta_bounds)
 
     def mean(self, eta: Any) -> np.ndarray:
         """The inverse link of an array: theta for every linear predictor."""
-        return _VECTOR_INVERSE[self.name](np.asarray(eta, float))
+        flat = np.asarray(eta, float)
+        if LINKS.get(self.name) is not self:
+            return np.array([self.inverse(float(e))[0] for e in flat.ravel()]).reshape(flat.shape)
+        with np.errstate(all="ignore"):
+            return _VECTOR_INVERSE[self.name](flat)
 
     def slope(self, eta: Any) -> np.ndarray:
         """dtheta/deta for an array of linear predictors."""
@@ -180,13 +187,20 @@ class Power(Link):
         super().__init__(f"power({self.k:g})" if self.k == float(f"{self.k:g}") else f"power({self.k!r})", inverse,
                          lambda theta: np.asarray(theta, float) ** self.k, (0.0, inf))  # fmt: skip
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Power) and other.k == self.k
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return Power, (self.k,)
 
     def mean(self, eta: Any) -> np.ndarray:
         """The inverse link of an array."""
         eta = np.asarray(eta, float)
-        return np.where(eta > 0.0, np.abs(eta) ** (1.0 / self.k), nan)
+        with np.errstate(all="ignore"):
+            return np.where(eta > 0.0, np.abs(eta) ** (1.0 / self.k), nan)
 
 
 LINKS: dict[str, Link] = {

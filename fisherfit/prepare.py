@@ -12,9 +12,9 @@ from .blocks import Design
 from .errors import InputError
 from .families import Family
 from .links import Link
-from .response import Response, check_support, kernel_weights, read_offset, read_response, read_weights
-from .table import Table, read_table
-from .terms import Columns, remember_columns
+from .response import Response, check_support, kernel_weights, missing_in, read_offset, read_response, read_weights
+from .table import named_values, read_table, read_vector
+from .terms import choose_columns, missing_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,32 +45,33 @@ def prepare(
     if table.n == 0:
         raise InputError(f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required.")
     named = (offset if isinstance(offset, str) else None, exposure if isinstance(exposure, str) else None)
-    skip = [name for name in (*named, sample_weight) if isinstance(name, str)]
-    terms: Any
+    chosen: Any
     if model.formula is not None:
-        terms = formulas.parse(model.formula, table)
-        if y is None:
-            y = formulas.response_of(terms, table)
+        chosen = formulas.parse(model.formula, table)
+        if not (chosen.right or chosen.intercept):
+            raise InputError(f"the formula {model.formula!r} has no term and no intercept; there is nothing to fit")
+        own = formulas.response_of(chosen, table) if chosen.response or y is None else None
+        y = _one_response(own, y, model.formula)
         response_name = model.formula.split("~")[0].strip() or "y"
     else:
-        terms = remember_columns(table, bool(model.fit_intercept), skip)
         if not table.names and not table.is_frame:
             raise InputError(f"Found array with 0 feature(s) (shape=({table.n}, 0)) while a minimum of 1 is required.")
-        if not terms.terms and not model.fit_intercept:
+        chosen = choose_columns(table, bool(model.fit_intercept), [v for v in (*named, sample_weight) if isinstance(v, str)])
+        if not chosen.needed and not model.fit_intercept:
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
         response_name = str(getattr(y, "name", None) or "y")
-    if model.formula is not None and not terms.names:
-        raise InputError(f"the formula {model.formula!r} has no term and no intercept; there is nothing to fit")
-    response = read_response(y, family, table.n, table.index, model.missing)
-    weight = read_weights(_named(sample_weight, table, "sample_weight"), table.n, table.index)
-    if model.formula is not None and terms.offsets:
-        own = terms.offset(table)
-        given = _named(offset, table, "offset")
-        offset = own if given is None else own + np.asarray(given, float)
-    shift = read_offset(_named(offset, table, "offset"), _named(exposure, table, "exposure"), table.n, table.index, link.name)
-    _, _, absent = terms.read(table, model.missing)
-    if response.missing is not None:
-        absent = response.missing if absent is None else absent | response.missing
+    drop = model.missing
+    response = read_response(y, family, table.n, table.index, drop)
+    weight = read_weights(named_values(sample_weight, table, "sample_weight"), table.n, table.index, drop)
+    shift = read_offset(named_values(offset, table, "offset"), named_values(exposure, table, "exposure"),
+                        table.n, table.index, link.name, drop)  # fmt: skip
+    absent = missing_rows(table, chosen.needed, drop)
+    if model.formula is not None and chosen.offsets:
+        shift = chosen.offset(table) if shift is None else shift + chosen.offset(table)
+    lost = (response.missing, missing_in(weight, shift)) if drop == "drop" else ()
+    for other in lost:
+        if other is not None:
+            absent = other if absent is None else absent | other
     trials = response.trials
     values = response.y
     rows = None
@@ -82,10 +83,6 @@ def prepare(
         values, weight = values[rows], weight[rows]
         trials = None if trials is None else trials[rows]
         shift = None if shift is None else shift[rows]
-        if isinstance(terms, Columns):
-            terms = remember_columns(table, bool(model.fit_intercept), skip)
-        else:
-            terms = formulas.parse(model.formula, table)
     total = kernel_weights(weight, trials, model.weight_type)
     if not (total > 0).any():
         raise InputError("every row has weight 0 or 0 trials, so that there are no data")
@@ -95,7 +92,9 @@ def prepare(
         counts = values * (weight if model.weight_type == "analytic" else 1.0)
         whole = bool(np.all((np.abs(counts - np.rint(counts)) <= 1e-6 * (1 + counts)) | (total <= 0)))
     present = total > 0
-    design = terms.design(table, None if present.all() else present)
+    some = None if present.all() else present
+    terms = chosen.learn(table, some)
+    design = terms.design(table, some, checked=True)
     return Prepared(
         terms, design, np.ascontiguousarray(values), trials, weight, total, shift, whole, rows,
         0 if rows is None else int((~rows).sum()), len(table.names) if model.formula is not None else len(terms.terms),
@@ -104,10 +103,14 @@ def prepare(
     )  # fmt: skip
 
 
-def _named(value: Any, table: Table, what: str) -> Any:
-    """A column of the table where a name was given."""
-    if not isinstance(value, str):
-        return value
-    if not table.is_frame:
-        raise InputError(f"{what}={value!r} names a column, but X is an array; pass the values")
-    return table.column(value).values
+def _one_response(own: Any, given: Any, text: str) -> Any:
+    """The response of the formula, or the one given; an error where they disagree."""
+    if own is None or given is None:
+        return given if own is None else own
+    if np.shape(own) != np.shape(given) or not np.array_equal(own, read_vector(given, "y", None), equal_nan=True):
+        raise InputError(f"y was given, and differs from the response of the formula {text!r}; leave y out, "
+                         f"or write '~{text.split('~')[1]}' to fit the y given")  # fmt: skip
+    return own
+
+
+__all__ = ["Prepared", "prepare"]

@@ -14,6 +14,7 @@ from .families import Family
 from .table import check_finite, check_index, read_table, read_vector
 
 WEIGHT_TYPES = ("analytic", "frequency", "probability")
+LARGEST = 1e100  # responses and weights beyond this, or all below its inverse, have cubes that are not floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,40 +30,53 @@ def read_response(data: Any, family: Family, n: int, index: Any, missing: str) -
     """Read y: one value a row, or for the binomial family successes and failures in two columns."""
     if data is None:
         raise InputError("GLM requires y to be passed, but the target y is None")
-    shape = np.shape(data) if isinstance(data, (list, tuple)) else getattr(data, "shape", None)
+    if isinstance(data, (list, tuple)):
+        data = _array(data)
+    shape = getattr(data, "shape", None)
     if shape is not None and len(shape) == 2 and shape[1] == 2:
         if not family.takes_trials:
             raise InputError(
                 f"y has two columns; successes and failures are for the binomial family, not for {family.name}"
             )
-        check_index(data, "y", index)
         table = read_table(data, "y")
+        check_index(data, "y", index)
         pair = [table.column(name) for name in table.names]
         if any(c.levels is not None for c in pair):
             raise InputTypeError("y must hold numbers of successes and failures, not text or categories")
         return _counts(np.asarray(pair[0].values, float), np.asarray(pair[1].values, float), n, missing)
-    if shape is not None and len(shape) == 2 and shape[1] == 1:
+    column = shape is not None and len(shape) == 2 and shape[1] == 1
+    if column:
+        if not isinstance(data, np.ndarray):
+            table = read_table(data, "y")
+            data = table.frame[table.names[0]].to_native() if table.is_frame else table.matrix
+    elif shape is not None and len(shape) == 2:
+        raise InputError(f"y should be a 1d array, got an array of shape {shape} instead")
+    y = read_vector(data, "y", n, index)
+    check_finite(y, "y", missing)
+    if column:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; it is used as one column of responses",
             DataConversionWarning,
             stacklevel=4,
         )
-        if not isinstance(data, np.ndarray):
-            table = read_table(data, "y")
-            data = table.column(table.names[0]).values
-    elif shape is not None and len(shape) == 2 and shape[1] != 1:
-        raise InputError(f"y should be a 1d array, got an array of shape {shape} instead")
-    y = read_vector(data, "y", n, index)
-    return _checked(y, missing)
+    return Response(y, None, missing_in(y) if missing == "drop" else None)
 
 
-def _checked(y: np.ndarray, missing: str) -> Response:
-    if missing == "drop" and np.isnan(y).any():
-        absent = np.isnan(y)
-        check_finite(y[~absent], "y")
-        return Response(y, None, absent)
-    check_finite(y, "y")
-    return Response(y)
+def _array(data: Any) -> np.ndarray:
+    try:
+        return np.asarray(data)
+    except ValueError as error:
+        raise InputError(f"y cannot be read as an array: {error}; its rows may differ in length") from None
+
+
+def missing_in(*vectors: np.ndarray | None) -> np.ndarray | None:
+    """True for the rows where any of the vectors is NaN; None where there is no such row."""
+    absent: np.ndarray | None = None
+    for vector in vectors:
+        here = None if vector is None else np.isnan(vector)
+        if here is not None and here.any():
+            absent = here if absent is None else absent | here
+    return absent
 
 
 def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str) -> Response:
@@ -70,19 +84,18 @@ def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str) -> R
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: y has {success.size} rows, X has {n}"
         )
-    absent = np.isnan(success) | np.isnan(failure)
-    if missing == "drop" and absent.any():
+    check_finite(success, "y (successes)", missing)
+    check_finite(failure, "y (failures)", missing)
+    absent = missing_in(success, failure)
+    if absent is not None:
         success, failure = np.where(absent, 0.0, success), np.where(absent, 1.0, failure)
-    else:
-        check_finite(success, "y (successes)")
-        check_finite(failure, "y (failures)")
-        absent = np.zeros(n, bool)
     for name, part in (("successes", success), ("failures", failure)):
         if (part < 0).any():
             row = int(np.flatnonzero(part < 0)[0])
             raise InputError(f"y has {part[row]:g} {name} at row {row}; counts must be at least 0")
-    trials = success + failure
     with np.errstate(all="ignore"):
+        trials = success + failure
+        check_finite(trials, "y (successes + failures)")
         y = np.where(trials > 0, success / trials, 0.0)
     if ((success != np.rint(success)) | (failure != np.rint(failure))).any():
         row = int(np.flatnonzero((success != np.rint(success)) | (failure != np.rint(failure)))[0])
@@ -91,7 +104,7 @@ def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str) -> R
             NonIntegerWarning,
             stacklevel=5,
         )
-    return Response(y, trials, absent if absent.any() else None)
+    return Response(y, trials, absent)
 
 
 def check_support(response: Response, family: Family, present: np.ndarray) -> bool:
@@ -104,6 +117,7 @@ def check_support(response: Response, family: Family, present: np.ndarray) -> bo
             f"y has the value {y[row]:g} at row {row}, but the {family.name} family needs y to be {family.support}"
             f" ({int(outside.sum())} such value(s)){_advice(family, y[row])}"
         )
+    _check_size(y if present.all() else np.where(present, y, 0.0), "y")
     if family.support.integer or (family.takes_trials and response.trials is None):
         whole = (y == np.rint(y)) | ~present
         if not whole.all() and family.support.integer:
@@ -121,6 +135,15 @@ def check_support(response: Response, family: Family, present: np.ndarray) -> bo
     return True
 
 
+def _check_size(values: np.ndarray, what: str) -> None:
+    """Refuse magnitudes whose products overflow or vanish."""
+    top = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
+    if top > LARGEST or 0.0 < top < 1.0 / LARGEST:
+        row = int(np.argmax(np.abs(values)))
+        raise InputError(f"{what} has {values[row]:g} as its largest value (row {row}), whose square or cube is not a float; "
+                         f"divide {what} by {top:g}, say")  # fmt: skip
+
+
 def _advice(family: Family, value: float) -> str:
     if family.name in ("gamma", "inverse_gaussian") and value == 0.0:
         return "; for a response with exact zeros use Tweedie(power=1.5)"
@@ -129,33 +152,36 @@ def _advice(family: Family, value: float) -> str:
     return ""
 
 
-def read_weights(data: Any, n: int, index: Any) -> np.ndarray:
+def read_weights(data: Any, n: int, index: Any, missing: str = "raise") -> np.ndarray:
     """Weights: finite, at least 0, not all 0; ones by default."""
     if data is None:
         return np.ones(n)
     if np.isscalar(data) and not isinstance(data, str):
         data = np.full(n, data)
     w = read_vector(data, "sample_weight", n, index)
-    check_finite(w, "sample_weight")
+    check_finite(w, "sample_weight", missing)
     if (w < 0).any():
         row = int(np.flatnonzero(w < 0)[0])
         raise InputError(f"sample_weight has the negative value {w[row]:g} at row {row}; weights must be at least 0")
     if w.size and not (w > 0).any():
-        raise InputError("sample_weight is 0 in every row, so that there are no data; leave it out or give positive weights")
+        raise InputError("every sample_weight is zero, so that there are no data; leave it out or give positive weights")
+    _check_size(w, "sample_weight")
     return w
 
 
-def read_offset(offset: Any, exposure: Any, n: int, index: Any, link: str) -> np.ndarray | None:
+def read_offset(
+    offset: Any, exposure: Any, n: int, index: Any, link: str, missing: str = "raise"
+) -> np.ndarray | None:
     """The offset on the link scale: `offset` plus log(`exposure`)."""
     total: np.ndarray | None = None
     if offset is not None:
         total = read_vector(offset, "offset", n, index)
-        check_finite(total, "offset")
+        check_finite(total, "offset", missing)
     if exposure is not None:
         if link != "log":
             raise InputError(f"exposure needs the log link, not {link!r}; pass offset= on the scale of the link instead")
         e = read_vector(exposure, "exposure", n, index)
-        check_finite(e, "exposure")
+        check_finite(e, "exposure", missing)
         if (e <= 0).any():
             row = int(np.flatnonzero(e <= 0)[0])
             raise InputError(f"exposure has the value {e[row]:g} at row {row}; exposures must be greater than 0")
@@ -165,7 +191,12 @@ def read_offset(offset: Any, exposure: Any, n: int, index: Any, link: str) -> np
 
 def kernel_weights(weight: np.ndarray, trials: np.ndarray | None, weight_type: str) -> np.ndarray:
     """What multiplies a row's log-likelihood: the weight times the trials, scaled to n for probability weights."""
-    w = weight if trials is None else weight * trials
-    if weight_type == "probability":
-        w = w * (np.count_nonzero(weight) / weight.sum())
+    w = weight
+    with np.errstate(all="ignore"):
+        if trials is not None:
+            w = weight * trials
+            check_finite(w, "sample_weight times the trials")
+        if weight_type == "probability":
+            exponent = np.frexp(weight.max(initial=0.0))[1]  # the sum of the weights may be too large for a float
+            w = np.ldexp(w, -exponent) * (np.count_nonzero(weight) / np.ldexp(weight, -exponent).sum())
     return np.ascontiguousarray(w)

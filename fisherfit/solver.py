@@ -2,7 +2,9 @@
 
 The step is F^-1 s, the steepest ascent direction in the space of distributions. Its length, the decrement
 d2 = s'F^-1 s / phi, says when to stop and how far the answer is from the maximum. Expected information far from the
-maximum (always positive definite), observed near it (quadratic convergence for non-canonical links too).
+maximum (always positive definite), observed near it (quadratic convergence for non-canonical links too). Where a
+pass over the rows is long ("lazy" problems), the factored information is kept for several steps that need the score
+only, and refreshed when they no longer contract (chord steps; Doikov, Chayti & Jaggi, 2023).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from .linalg import EPS, Factor, cholesky
 
 FLOOR = 1e-12  # below this decrement a decrement that no longer falls is rounding
 SLACK = 64.0 * EPS
+CONTRACTION = 0.3  # a chord step that shortens the distance by less asks for a fresh information matrix
 NEAR = 0.25  # decrement per parameter below which observed information is tried
 
 
@@ -27,6 +30,7 @@ class Problem(Protocol):
     canonical: bool
     total: float
     floor: float
+    lazy: bool
 
     def evaluate(self, theta: np.ndarray, kind: int) -> Evaluation:
         """Log-likelihood, score and information at theta."""
@@ -104,11 +108,21 @@ def natural_gradient(
     if not np.isfinite(evaluation.loglik):
         return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, 0, "infeasible", [])
     history: list[float] = []
-    newton: Factor | None = None
-    previous, damping, iteration = np.inf, 0.0, 0
+    newton: Factor | None = None  # the last factor of an observed information
+    factor: Factor | None = None  # the factor in use, perhaps of an earlier point (chord steps)
+    secants: list[tuple[np.ndarray, np.ndarray]] = []
+    moved_by = before = np.zeros_like(theta)
+    previous, damping, iteration, fast = np.inf, 0.0, 0, problem.canonical
     while True:
         phi = problem.dispersion(evaluation)
-        factor, step = _direction(problem, theta, evaluation, free)
+        chord = evaluation.information is None
+        if chord:
+            assert factor is not None
+            secants.append((moved_by[free], before[free] - evaluation.score[free]))
+            step = _embed(secant_step(factor, secants, evaluation.score[free]), free)
+        else:
+            factor, step = _direction(problem, theta, evaluation, free)
+            secants = []
         if factor is None and evaluation.kind == OBSERVED:
             evaluation, newton = problem.evaluate(theta, EXPECTED), None
             continue
@@ -116,9 +130,14 @@ def natural_gradient(
             return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, iteration, "singular", history)
         if evaluation.kind == OBSERVED:
             newton = factor
-        fisher_step = step
         decrement = _decrement(evaluation.score, step, phi)
-        if evaluation.kind == EXPECTED and newton is not None and decrement < NEAR:
+        if chord:
+            fast = decrement <= CONTRACTION**2 * previous
+            if not fast and decrement > FLOOR:  # the kept factor no longer contracts: a fresh one, here
+                near = decrement < NEAR * max(1, int(free.sum()))
+                evaluation = problem.evaluate(theta, OBSERVED if near and not problem.canonical else EXPECTED)
+                continue
+        elif evaluation.kind == EXPECTED and newton is not None and decrement < NEAR:
             # the last full evaluation: its step and certificate by the observed information just before it
             step = _embed(newton.solve(evaluation.score[free]), free)
             decrement = max(decrement, _decrement(evaluation.score, step, phi))
@@ -127,22 +146,28 @@ def natural_gradient(
             callback(iteration, evaluation.loglik, decrement)
         settled = decrement <= tol or (decrement <= FLOOR and decrement >= 0.25 * previous)
         settled = settled or (phi <= problem.floor and iteration > 0 and decrement >= 0.25 * previous)  # exact fit
-        full = evaluation.kind == EXPECTED and (problem.canonical or newton is not None or decrement <= tol)
+        settled = settled or (problem.lazy and fast and decrement <= FLOOR and not chord)
+        full = evaluation.kind == EXPECTED and (fast or newton is not None or decrement <= tol)
         if settled and full:
+            if problem.lazy and decrement > tol:
+                step, decrement = _certify(problem, theta, step, newton or factor, free, phi, decrement)
             return _end(problem, theta, evaluation, factor, step, decrement, iteration, "converged", history)
         if iteration >= max_iter:
-            if evaluation.kind == OBSERVED:
+            if evaluation.kind != EXPECTED:
                 evaluation = problem.evaluate(theta, EXPECTED)
-                factor, fisher_step = _direction(problem, theta, evaluation, free)
-            return _end(problem, theta, evaluation, factor, fisher_step, decrement, iteration, "max_iter", history)
+                factor, step = _direction(problem, theta, evaluation, free)
+            return _end(problem, theta, evaluation, factor, step, decrement, iteration, "max_iter", history)
         previous = decrement
         near = decrement < NEAR * max(1, int(free.sum()))
-        kind = EXPECTED
-        if not problem.canonical and near and not (decrement <= FLOOR and newton is not None):
-            kind = OBSERVED
+        if decrement <= FLOOR and (fast or newton is not None):
+            kind = EXPECTED
+        elif problem.lazy and decrement < 0.05 * problem.total:
+            kind = SCORE
+        else:
+            kind = OBSERVED if near and not problem.canonical else EXPECTED
         iteration += 1
-        moved = search(problem, theta, evaluation, step, phi, kind)
-        if moved is None and evaluation.kind == OBSERVED:
+        moved = search(problem, theta, evaluation, step, phi, kind, factor.length(theta[free]))
+        if moved is None and evaluation.kind != EXPECTED:
             evaluation, newton = problem.evaluate(theta, EXPECTED), None
             continue
         if moved is None:
@@ -150,7 +175,37 @@ def natural_gradient(
         if moved is None:
             reason = "converged" if decrement <= FLOOR else "stalled"
             return _end(problem, theta, evaluation, factor, np.zeros_like(theta), decrement, iteration, reason, history)
+        moved_by, before = moved[0] - theta, evaluation.score
         theta, evaluation = moved
+
+
+def secant_step(factor: Factor, secants: list[tuple[np.ndarray, np.ndarray]], score: np.ndarray) -> np.ndarray:
+    """The step by a kept factor, corrected for what earlier chord steps did to the score.
+
+    The two-loop recursion of BFGS with the factored information as its initial metric (Nocedal & Wright, 2006,
+    algorithm 7.4): chord steps then converge superlinearly at the price of the score alone.
+    """
+    q, used = score.copy(), []
+    for d, change in reversed(secants):
+        curvature = float(d @ change)
+        if curvature > 0.0:
+            a = float(d @ q) / curvature
+            q -= a * change
+            used.append((d, change, curvature, a))
+    step = factor.solve(q)
+    for d, change, curvature, a in reversed(used):
+        step += (a - float(change @ step) / curvature) * d
+    return step
+
+
+def _certify(
+    problem: Problem, theta: np.ndarray, step: np.ndarray, factor: Factor, free: np.ndarray, phi: float, decrement: float
+) -> tuple[np.ndarray, float]:
+    """One pass for the score after the final step: the decrement left there, and its step added."""
+    there = problem.evaluate(theta + step, SCORE)
+    more = _embed(factor.solve(there.score[free]), free)
+    left = _decrement(there.score, more, phi)
+    return (step + more, left) if left <= decrement else (step, decrement)
 
 
 def _direction(
@@ -186,11 +241,17 @@ def _decrement(score: np.ndarray, step: np.ndarray, phi: float) -> float:
 
 
 def search(
-    problem: Problem, theta: np.ndarray, evaluation: Evaluation, step: np.ndarray, phi: float, kind: int
+    problem: Problem, theta: np.ndarray, evaluation: Evaluation, step: np.ndarray, phi: float, kind: int, length: float
 ) -> tuple[np.ndarray, Evaluation] | None:
-    """Armijo's rule with rounding slack: the full step, else shorter ones; None where none is acceptable."""
+    """Armijo's rule with rounding slack: the full step, else shorter ones; None where none is acceptable.
+
+    `length` is the Fisher length of theta: eps times it is what rounding of the linear predictors does to a
+    log-likelihood, in units of sqrt(phi).
+    """
     gain = float(evaluation.score @ step)
     slack = SLACK * (abs(evaluation.loglik) + phi * problem.total)
+    if gain < 1e-6 * phi:  # so near the maximum, what a step gains may be less than what rounding takes
+        slack += 8.0 * EPS * np.sqrt(phi) * length
     t = 1.0
     for trial in range(40):
         there = theta + t * step
@@ -198,7 +259,7 @@ def search(
         if np.isfinite(now.loglik) and np.all(np.isfinite(now.score)):
             change = now.loglik - evaluation.loglik
             if change >= 1e-4 * t * gain - slack:
-                if now.information is None:
+                if trial and kind != SCORE:
                     now = problem.evaluate(there, kind)
                 return there, now
             curvature = 2.0 * (t * gain - change)
@@ -221,7 +282,7 @@ def _damped(
         factor = cholesky(information + damping * np.diag(np.diag(information)))
         if factor is not None:
             step = _embed(factor.solve(evaluation.score[free]), free)
-            moved = search(problem, theta, evaluation, step, phi, EXPECTED)
+            moved = search(problem, theta, evaluation, step, phi, EXPECTED, factor.length(theta[free]))
             if moved is not None:
                 return moved, damping / 10.0
         damping *= 10.0

@@ -1,8 +1,10 @@
-"""The summary of a result, as text and as HTML."""
+"""The summary of a result, as text, as HTML for a notebook, and as a page of its own."""
 
 from __future__ import annotations
 
 import html
+import math
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,19 +14,35 @@ if TYPE_CHECKING:
     from .result import Result
 
 WIDTH = 88
+NAME_WIDTH = 40
+TITLE = "Generalised linear model"
 
 
 @dataclass(frozen=True, repr=False)
 class Summary:
-    """Text by ``print`` and ``str``, HTML in a notebook."""
+    """Text by ``print`` and ``str``, HTML in a notebook.
+
+    Examples
+    --------
+    >>> import fisherfit as ff
+    >>> model = ff.GLM(formula="breaks ~ wool", family="poisson").fit(ff.datasets.load("warpbreaks"))
+    >>> header, rows = model.summary(level=0.9).table()
+    >>> header
+    ['', 'coef', 'std err', 'z', 'P>|z|', '[0.05', '0.95]']
+    >>> rows[1]
+    ['wool[T.B]', '-0.2060', '0.0516', '-3.994', '<0.001', '-0.2908', '-0.1212']
+    """
 
     result: Result
     level: float = 0.95
 
-    def facts(self) -> list[tuple[str, str, str, str]]:
-        """Two columns of names and values."""
+    def facts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Names and values, in two columns."""
         r = self.result
-        how = {"fixed": "fixed"}.get(r.dispersion_method, r.dispersion_method)
+        worst = r.certificate.digits.min()
+        digits = f", {math.floor(worst)}+ digits" if np.isfinite(worst) else ""
+        separated = bool(np.isinf(r.standard_errors).any())
+        state = "converged" if r.converged else "SEPARATED" if separated else "NOT CONVERGED"
         left = [
             ("Response", r.response),
             ("Family", r.family),
@@ -32,10 +50,9 @@ class Summary:
             ("Observations", number(r.nobs)),
             ("Model df", number(r.df_model)),
             ("Residual df", number(r.df_resid)),
-            ("Dispersion", f"{number(r.dispersion)} ({how})"),
+            ("Dispersion", f"{number(r.dispersion)} ({r.dispersion_method})"),
             ("Covariance", r.cov_type),
         ]
-        worst = r.certificate.digits.min()
         right = [
             ("Log-likelihood", number(r.llf)),
             ("AIC", number(r.aic)),
@@ -43,103 +60,179 @@ class Summary:
             ("Deviance", number(r.deviance)),
             ("Null deviance", number(r.null_deviance)),
             ("Pearson chi2", number(r.pearson_chi2)),
-            ("Iterations", f"{r.n_iter} ({'converged' if r.converged else 'NOT CONVERGED'})"),
-            ("Certificate", f"within {r.certificate.max_se_error:.0e} se, {worst:.0f}+ digits"
-             if np.isfinite(worst) else f"within {r.certificate.max_se_error:.0e} se"),
-        ]  # fmt: skip
-        return [(a, b, c, d) for (a, b), (c, d) in zip(left, right, strict=True)]
+            ("Iterations", f"{r.n_iter} ({state})"),
+            ("Certificate", f"within {r.certificate.max_se_error:.0e} se{digits}"),
+        ]
+        return left, right
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows of the coefficient table."""
         r = self.result
         kind = "t" if r.use_t else "z"
-        low, high = f"[{(1 - self.level) / 2:.3g}", f"{(1 + self.level) / 2:.3g}]"
+        low, high = f"[{(1 - self.level) / 2:.6g}", f"{(1 + self.level) / 2:.6g}]"
         ci = r.conf_int(self.level).to_numpy()
+        t, p, se = r.tvalues.to_numpy(), r.pvalues.to_numpy(), r.standard_errors
+        wanted = [decimals(float(s)) for s in se]
+        most = max([d for d in wanted if d is not None], default=4)
         rows = []
         for i, name in enumerate(r.names):
-            t = float(r.tvalues.iloc[i])
-            p = float(r.pvalues.iloc[i])
-            rows.append(
-                [
-                    name, number(r.coefficients[i]), number(r.standard_errors[i]), f"{t:.3f}" if np.isfinite(t) else "",
-                    pvalue(p), number(ci[i, 0]), number(ci[i, 1]),
-                ]
-            )  # fmt: skip
+            own = wanted[i]
+            places = most if own is None else min(most, own + 3)
+            values = (float(v) for v in (r.coefficients[i], se[i], *ci[i]))
+            coef, error, lower, upper = (fixed(v, places) for v in values)
+            infinite = np.isinf(se[i])  # a Wald test says nothing there
+            statistic = (
+                "" if infinite or np.isnan(t[i]) else f"{t[i]:.3f}" if abs(t[i]) < 1e5 else f"{t[i]:.3g}"
+            )
+            rows.append([name, coef, error, statistic, "" if infinite else pvalue(float(p[i])), lower, upper])
         return ["", "coef", "std err", kind, f"P>|{kind}|", low, high], rows
 
     def __str__(self) -> str:
         header, rows = self.table()
-        width = max([12, *(len(row[0]) for row in rows)])
-        name_width = min(width, 40)
+        names = [shorten(row[0]) for row in rows]
         columns = [max(9, *(len(row[j]) for row in [header, *rows])) for j in range(1, 7)]
-        total = max(WIDTH, name_width + sum(c + 2 for c in columns))
+        total = max(WIDTH, max([12, *map(len, names)]) + sum(c + 2 for c in columns))
         half = total // 2
-        lines = [f"{'Generalised linear model':^{total}}".rstrip(), "=" * total]
-        for a, b, c, d in self.facts():
-            left = f"{a:<14}{b:>{half - 16}}"
+        lines = [f"{TITLE:^{total}}".rstrip(), "=" * total]
+        for (a, b), (c, d) in zip(*self.facts(), strict=True):
+            left = f"{a:<14}{shorten(b, half - 16):>{half - 16}}"
             lines.append(f"{left}  {c:<16}{d:>{total - half - 16}}")
         lines.append("-" * total)
-        pad = total - name_width - sum(c + 2 for c in columns)
-        for row in [header, *rows]:
-            name = row[0] if len(row[0]) <= name_width else row[0][: name_width - 1] + "…"
+        name_width = total - sum(c + 2 for c in columns)
+        for name, row in zip(["", *names], [header, *rows], strict=True):
             cells = "".join(f"{cell:>{c + 2}}" for cell, c in zip(row[1:], columns, strict=True))
-            lines.append(f"{name:<{name_width + pad}}{cells}")
+            lines.append(f"{name:<{name_width}}{cells}".rstrip())
             if row is header:
                 lines.append("-" * total)
         lines.append("=" * total)
-        lines += [f"Note: {note}" for note in self.result.notes]
+        for note in self.result.notes:
+            lines += textwrap.wrap(f"Note: {note}", total, subsequent_indent="      ", break_long_words=False)
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        return f'<div class="fisherfit"><style>{STYLE}</style><h3>{TITLE}</h3>{self._tables()}</div>'
+
+    def page(self, heading: str, foot: str) -> str:
+        """A complete page, which needs nothing but itself.
+
+        Parameters
+        ----------
+        heading, foot : str
+            Plain text above and below the tables, such as the formula and the name of the data.
+        """
+        e = html.escape
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            '<meta name="color-scheme" content="light dark">\n'
+            f"<title>{e(heading)}</title>\n<style>{PAGE_STYLE}{STYLE}</style>\n</head>\n<body>\n"
+            f'<main class="fisherfit">\n<h1>{TITLE}</h1>\n'
+            f'<p class="ff-formula"><code>{e(heading)}</code></p>\n'
+            f"{self._tables()}\n<footer>{e(foot)}</footer>\n</main>\n</body>\n</html>"
+        )
+
+    def _tables(self) -> str:
         e = html.escape
         header, rows = self.table()
         facts = "".join(
-            f"<tr><th>{e(a)}</th><td>{e(b)}</td><th>{e(c)}</th><td>{e(d)}</td></tr>" for a, b, c, d in self.facts()
+            "<table><tbody>"
+            + "".join(f'<tr><th scope="row">{e(a)}</th><td>{e(b)}</td></tr>' for a, b in column)
+            + "</tbody></table>"
+            for column in self.facts()
         )
-        head = "".join(f"<th>{e(cell)}</th>" for cell in header)
+        head = "".join(f'<th scope="col">{e(cell)}</th>' if cell else "<td></td>" for cell in header)
         body = "".join(
-            f"<tr><th>{e(row[0])}</th>" + "".join(f"<td>{e(cell)}</td>" for cell in row[1:]) + "</tr>" for row in rows
+            f'<tr><th scope="row">{e(row[0])}</th>' + "".join(f"<td>{e(c)}</td>" for c in row[1:]) + "</tr>"
+            for row in rows
         )
         notes = "".join(f"<li>{e(note)}</li>" for note in self.result.notes)
         return (
-            f'<div class="fisherfit">{STYLE}<h3>Generalised linear model</h3>'
-            f'<table class="ff-facts"><tbody>{facts}</tbody></table>'
-            f'<table class="ff-coef"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+            f'<div class="ff-facts">{facts}</div>'
+            f'<div class="ff-coef"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
             + (f'<ul class="ff-notes">{notes}</ul>' if notes else "")
-            + "</div>"
         )
 
 
-STYLE = """<style>
-.fisherfit { font-family: system-ui, sans-serif; font-size: 0.9rem; color: inherit; }
-.fisherfit h3 { margin: 0 0 0.4em; font-size: 1rem; }
-.fisherfit table { border-collapse: collapse; margin-bottom: 0.6em; }
-.fisherfit th, .fisherfit td { padding: 0.2em 0.9em; text-align: right; font-variant-numeric: tabular-nums; }
-.fisherfit th { font-weight: 600; }
-.fisherfit .ff-facts th, .fisherfit .ff-coef tbody th { text-align: left; }
-.fisherfit .ff-coef thead tr { border-top: 2px solid; border-bottom: 1px solid; }
+STYLE = """
+.fisherfit { font-family: system-ui, sans-serif; font-size: 0.9rem; line-height: 1.4; color: inherit;
+  max-width: 50rem; }
+.fisherfit h3 { margin: 0 0 0.5em; font-size: 1rem; }
+.fisherfit table { border-collapse: collapse; margin: 0; width: 100%; }
+.fisherfit tr, .fisherfit thead, .fisherfit tbody { background: none; }
+.fisherfit th, .fisherfit td { border: 0; padding: 0.2em 0 0.2em 1em; text-align: right; white-space: nowrap;
+  vertical-align: baseline; font-weight: 400; font-variant-numeric: tabular-nums; }
+.fisherfit th[scope="row"] { text-align: left; padding-left: 0; }
+.fisherfit .ff-facts { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 0 3em;
+  margin-bottom: 0.9em; }
+.fisherfit .ff-facts table { flex: 1 1 20em; }
+.fisherfit .ff-facts th { opacity: 0.75; }
+.fisherfit .ff-facts td { white-space: normal; overflow-wrap: anywhere; }
+.fisherfit .ff-coef { overflow-x: auto; margin-bottom: 0.9em; }
+.fisherfit .ff-coef thead { border-top: 2px solid; border-bottom: 1px solid; }
+.fisherfit .ff-coef thead th { font-weight: 600; }
 .fisherfit .ff-coef tbody { border-bottom: 2px solid; }
-.fisherfit .ff-notes { margin: 0; padding-left: 1.2em; }
-</style>"""
+@media (max-width: 36rem) { .fisherfit .ff-coef :is(th, td):not([scope="row"]) { padding-left: 0.6em; } }
+.fisherfit .ff-notes { margin: 0 0 0.9em; padding-left: 1.2em; }
+"""
+
+PAGE_STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 0; color: #1c1c1c; background: #ffffff; }
+main { max-width: 50rem; margin: 0 auto; padding: 1.5rem 1rem; }
+main h1 { margin: 0 0 0.4rem; font-size: 1.3rem; }
+main .ff-formula { margin: 0 0 1rem; overflow-wrap: anywhere; }
+main code { font-family: ui-monospace, monospace; font-size: 0.95em; }
+main footer { opacity: 0.75; overflow-wrap: anywhere; }
+@media (prefers-color-scheme: dark) { body { color: #e6e6e6; background: #16181c; } }
+@media print { body { color: #000000; background: #ffffff; } }
+"""
 
 
 def number(value: float) -> str:
-    """A number in at most ten characters, with the digits that matter."""
+    """A number in at most ten characters, with the digits that matter.
+
+    Examples
+    --------
+    >>> from fisherfit.summary import number
+    >>> number(20190.0), number(-63072.5149), number(0.00942)
+    ('20190', '-63072.51', '0.009420')
+    """
     value = float(value)
-    if np.isnan(value):
-        return "nan"
-    if np.isinf(value):
-        return "inf" if value > 0 else "-inf"
+    if not math.isfinite(value):
+        return str(value)
     if value == int(value) and abs(value) < 1e9:
         return f"{int(value)}"
-    if 1e-3 <= abs(value) < 1e7:
-        digits = max(0, 4 if abs(value) < 1e3 else 2 if abs(value) < 1e5 else 1)
-        return f"{value:.{digits}f}"
-    return f"{value:.4g}"
+    if 0.1 <= abs(value) < 1e7:
+        return f"{value:.{4 if abs(value) < 1e3 else 2 if abs(value) < 1e5 else 1}f}"
+    return f"{value:#.4g}" if 1e-4 <= abs(value) < 0.1 else f"{value:.4g}"
+
+
+def decimals(se: float) -> int | None:
+    """Decimal places that show three digits of a standard error, from 2 to 6; None without one."""
+    if not (math.isfinite(se) and se > 0.0):
+        return None
+    return min(max(2 - math.floor(math.log10(se)), 2), 6)
+
+
+def fixed(value: float, places: int) -> str:
+    """A number to so many places; with an exponent where it would be too long, or vanish."""
+    if not math.isfinite(value):
+        return str(value)
+    if abs(value) >= 1e7 or (0.0 < abs(value) < 0.5 * 10.0 ** (1 - places) and places == 6):
+        return f"{value:.3g}"
+    return f"{value:.{places}f}"
 
 
 def pvalue(p: float) -> str:
     """A p-value to three places."""
-    return "" if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+    return "" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def shorten(text: str, width: int = NAME_WIDTH) -> str:
+    """A text cut in its middle, where ends differ less often."""
+    if len(text) <= width:
+        return text
+    head = width // 3
+    return f"{text[:head]}…{text[len(text) - (width - head - 1) :]}"

@@ -7,11 +7,12 @@ are 0/1), categorical (strings, categories) or refused by name: dates, mixtures 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import narwhals.stable.v2 as nw
 import numpy as np
+from narwhals.exceptions import DuplicateError
 
 from .errors import InputError, InputTypeError
 
@@ -39,6 +40,7 @@ class Table:
     matrix: np.ndarray | None = None
     frame: Any = None
     index: Any = None
+    known: dict[str, Column] = field(default_factory=dict)
 
     @property
     def is_frame(self) -> bool:
@@ -46,25 +48,29 @@ class Table:
         return self.frame is not None
 
     def column(self, name: str) -> Column:
-        """A column by name.
+        """A column by name, read once.
 
         Raises
         ------
         InputError
             If there is no such column; the message lists those there are.
         """
-        if name not in self.names:
-            raise InputError(f"column {name!r} is missing from the table; its columns are {_listed(self.names)}")
-        if self.matrix is not None:
-            return Column(name, np.asarray(self.matrix[:, self.names.index(name)], float))
-        return read_column(name, self.frame[name])
+        if name not in self.known:
+            if name not in self.names:
+                raise InputError(f"column {name!r} is missing from the table; its columns are {_listed(self.names)}")
+            if self.matrix is not None:
+                self.known[name] = Column(name, np.asarray(self.matrix[:, self.names.index(name)], float))
+            else:
+                self.known[name] = read_column(name, self.frame[name])
+        return self.known[name]
 
     def take(self, rows: np.ndarray) -> Table:
         """The rows where `rows` is True."""
         if self.matrix is not None:
-            return Table(self.names, int(rows.sum()), self.matrix[rows], None, None)
+            return Table(self.names, int(rows.sum()), self.matrix[rows])
         index = self.index[rows] if self.index is not None else None
-        return Table(self.names, int(rows.sum()), None, self.frame.filter(rows.tolist()), index)
+        known = {name: Column(name, c.values[rows], c.levels) for name, c in self.known.items()}
+        return Table(self.names, int(rows.sum()), None, self.frame.filter(rows.tolist()), index, known)
 
 
 def _listed(names: Sequence[Any], most: int = 12) -> str:
@@ -89,8 +95,8 @@ def read_table(data: Any, what: str = "X") -> Table:
             f"Sparse data was passed for {what}, but dense data is required. Use '.toarray()' to convert it."
         )
     if isinstance(data, np.ma.MaskedArray):
-        if np.ma.getmaskarray(data).any():
-            row, col = (int(i) for i in np.argwhere(np.ma.getmaskarray(np.atleast_2d(data)))[0])
+        if data.ndim == 2 and np.ma.getmaskarray(data).any():
+            row, col = (int(i) for i in np.argwhere(np.ma.getmaskarray(data))[0])
             raise InputError(
                 f"{what} is a masked array with masked values (first at row {row}, column {col}); "
                 "fill them with NaN and use missing='drop', or remove the rows"
@@ -98,18 +104,21 @@ def read_table(data: Any, what: str = "X") -> Table:
         data = data.data
     if not isinstance(data, np.ndarray):
         try:
-            frame = nw.from_native(data, eager_only=True)
+            frame = nw.from_native(data)
         except TypeError:
             frame = None
+        except DuplicateError:
+            raise _twice([str(name) for name in getattr(data, "column_names", data.columns)], what) from None
         if isinstance(frame, nw.DataFrame):
             return _from_frame(data, frame, what)
-        if frame is None and hasattr(data, "collect") and hasattr(data, "columns"):
+        if isinstance(frame, nw.LazyFrame):
             raise InputTypeError(f"{what} is a lazy table; call .collect() on it first")
         if _is_series(data):
             raise InputError(f"Expected 2D array, got 1D array instead ({what} is a single column). "
                              "Reshape your data, e.g. pass a table with one column, or series.to_frame().")  # fmt: skip
         if isinstance(data, (str, bytes, dict, set)):
-            raise InputTypeError(f"{what}: expected a 2-d array or a table, got {type(data).__name__}")
+            raise InputTypeError(f"{what}: expected a 2-d array or a table, got {type(data).__name__}; "
+                                 "make a table of it, e.g. pandas.DataFrame")  # fmt: skip
     return _from_array(data, what)
 
 
@@ -127,9 +136,13 @@ def _from_frame(native: Any, frame: Any, what: str) -> Table:
         native = native.set_axis(list(names), axis=1)
         frame = nw.from_native(native, eager_only=True) if len(set(names)) == len(names) else frame
     if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{what} has two columns called {twice!r}; rename one")
+        raise _twice(names, what)
     return Table(names, int(frame.shape[0]), None, frame, native.index if _is_pandas(native) else None)
+
+
+def _twice(names: Sequence[str], what: str) -> InputError:
+    twice = next(name for name in names if names.count(name) > 1)
+    return InputError(f"{what} has two columns called {twice!r}; rename one")
 
 
 def _is_pandas(data: Any) -> bool:
@@ -161,23 +174,26 @@ def _from_array(data: Any, what: str) -> Table:
     if array.dtype.kind not in "fiub":
         raise InputTypeError(f"{what} has dtype {array.dtype}, which is not a kind of number")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        array = array.astype(float)
-    return Table(tuple(f"x{j}" for j in range(array.shape[1])), array.shape[0], array, None, None)
+        array = _doubles(array)
+    return Table(tuple(f"x{j}" for j in range(array.shape[1])), array.shape[0], array)
+
+
+def _doubles(array: np.ndarray) -> np.ndarray:
+    """Doubles; what is too large for one is infinite, which the checks that follow refuse."""
+    with np.errstate(over="ignore", under="ignore"):
+        return array.astype(float)
 
 
 def _numbers_from_objects(array: np.ndarray, what: str) -> np.ndarray:
     out = np.empty(array.shape)
     for index, value in np.ndenumerate(array):
-        if _is_missing(value):
-            out[index] = np.nan
-            continue
-        if isinstance(value, complex) and not isinstance(value, (float, int)):
+        if isinstance(value, (complex, np.complexfloating)):
             raise InputError(f"Complex data not supported: {what} has the value {value!r} at row {index[0]}, column {index[1]}")
         if isinstance(value, (dict, list, set, tuple)):
             raise InputTypeError(f"{what}: argument must be a string or a number, not {type(value).__name__} "
                                  f"(row {index[0]}, column {index[1]})")  # fmt: skip
         try:
-            out[index] = float(value)
+            out[index] = _number(value)
         except (TypeError, ValueError):
             raise InputError(
                 f"{what} has the value {value!r} at row {index[0]}, column {index[1]}, which is not a number; "
@@ -186,8 +202,17 @@ def _numbers_from_objects(array: np.ndarray, what: str) -> np.ndarray:
     return out
 
 
+def _number(value: Any) -> float:
+    """A value as a float: NaN where it is missing, infinite where it is too large."""
+    try:
+        return float("nan") if _is_missing(value) else float(value)
+    except OverflowError:
+        return float("inf")
+
+
 def _is_missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    kind = type(value).__name__
+    if value is None or kind in ("NAType", "NaTType") or (kind == "Decimal" and value.is_nan()):
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
@@ -195,7 +220,8 @@ def _is_missing(value: Any) -> bool:
 def read_column(name: str, series: Any) -> Column:
     """A narwhals series as numbers or as codes and levels."""
     dtype = series.dtype
-    if dtype == nw.Boolean or dtype.is_numeric():
+    plain = getattr(series.to_native(), "dtype", None)
+    if dtype == nw.Boolean or dtype.is_numeric() or (isinstance(plain, np.dtype) and plain.kind in "fiub"):
         return Column(name, _numbers(series))
     if dtype in (nw.Categorical, nw.Enum):
         return _categories(name, series)
@@ -214,11 +240,9 @@ def read_column(name: str, series: Any) -> Column:
 def _numbers(series: Any) -> np.ndarray:
     native = series.to_native()
     if _is_pandas(native):
-        kind = getattr(native.dtype, "kind", "O")
         if isinstance(native.dtype, np.dtype):
-            if kind == "c":
-                raise InputError(f"Complex data not supported: column {series.name!r} has dtype {native.dtype}")
-            return np.asarray(native.to_numpy())
+            array = np.asarray(native.to_numpy())
+            return _doubles(array) if array.dtype.itemsize > 8 else array
         return np.asarray(native.to_numpy(dtype=float, na_value=np.nan))
     if series.null_count():
         return np.asarray(series.cast(nw.Float64).to_numpy(), float)
@@ -228,11 +252,13 @@ def _numbers(series: Any) -> np.ndarray:
 
 def _categories(name: str, series: Any) -> Column:
     native = series.to_native()
-    if _is_pandas(native):
+    if hasattr(native, "cat") and _is_pandas(native):
         levels = tuple(native.cat.categories)
         codes = np.asarray(native.cat.codes, dtype=np.int32)
     else:
         levels = tuple(series.cat.get_categories().to_list())
+        if series.implementation.is_polars() and series.dtype == nw.Categorical:
+            levels = tuple(sorted(levels))  # they have no order of their own
         lookup = {level: k for k, level in enumerate(levels)}
         codes = np.array([-1 if v is None else lookup[v] for v in series.to_list()], dtype=np.int32)
     return Column(name, codes, levels)
@@ -252,9 +278,11 @@ def _objects(name: str, values: list[Any]) -> Column:
     import numbers
     from decimal import Decimal
 
-    if all(issubclass(k, (numbers.Real, Decimal, np.number, bool, np.bool_)) for k in kinds):
-        return Column(name, np.array([np.nan if _is_missing(v) else float(v) for v in values]))
+    if all(issubclass(k, (numbers.Real, Decimal, np.number, np.bool_)) and not issubclass(k, np.complexfloating) for k in kinds):
+        return Column(name, np.array([_number(v) for v in values]))
     row = next(i for i, v in enumerate(values) if not _is_missing(v) and not isinstance(v, str))
+    if any(issubclass(k, (complex, np.complexfloating)) for k in kinds):
+        raise InputError(f"Complex data not supported: column {name!r} holds {values[row]!r} at row {row}; pass its real part")
     named = ", ".join(sorted(k.__name__ for k in kinds))
     raise InputTypeError(
         f"column {name!r} mixes or holds values of type {named} (row {row}: {values[row]!r}); "
@@ -284,7 +312,8 @@ def read_vector(data: Any, what: str, n: int | None, index: Any = None) -> np.nd
         column = read_column(what, series)
         if column.levels is not None:
             raise InputError(f"{what} holds text or categories ({_listed(column.levels)}); convert it to numbers, "
-                             "e.g. (y == 'yes')")  # fmt: skip
+                             f"e.g. ({what} == {str(column.levels[0])!r})" if column.levels else
+                             f"{what} has no values: every row is missing")  # fmt: skip
         out = np.asarray(column.values)
     else:
         if hasattr(data, "nnz") and hasattr(data, "toarray"):
@@ -301,7 +330,7 @@ def read_vector(data: Any, what: str, n: int | None, index: Any = None) -> np.nd
         flat = []
         for row, value in enumerate(out.ravel()):
             try:
-                flat.append(np.nan if _is_missing(value) else float(value))
+                flat.append(_number(value))
             except (TypeError, ValueError):
                 raise InputError(f"{what} has the value {value!r} at row {row}, which is not a number") from None
         out = np.array(flat).reshape(out.shape)
@@ -315,7 +344,7 @@ def read_vector(data: Any, what: str, n: int | None, index: Any = None) -> np.nd
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: {what} has {out.size} values, X has {n} rows"
         )
-    return out.astype(float)
+    return _doubles(out)
 
 
 def check_index(data: Any, what: str, index: Any) -> None:
@@ -323,20 +352,42 @@ def check_index(data: Any, what: str, index: Any) -> None:
     other = getattr(data, "index", None) if _is_pandas(data) else None
     if index is None or other is None or len(other) != len(index) or other.equals(index):
         return
-    row = next(i for i, (a, b) in enumerate(zip(index, other, strict=True)) if a != b)
+    row = next((i for i, (a, b) in enumerate(zip(index, other, strict=True)) if _differ(a, b)), None)
+    if row is None:
+        return
     raise InputError(
         f"the index of {what} differs from that of X (row {row}: {other[row]!r} against {index[row]!r}); align them, "
         f"e.g. {what}.loc[X.index], or pass {what}.to_numpy() to pair by position"
     )
 
 
-def check_finite(values: np.ndarray, what: str) -> None:
-    """Refuse NaN and infinity, naming the first row."""
-    total = float(np.sum(values)) if values.size else 0.0
-    if np.isfinite(total):
-        return
-    bad = np.flatnonzero(~np.isfinite(values))
+def _differ(a: Any, b: Any) -> bool:
+    """Two row labels differ; missing labels are alike."""
+    return _is_missing(a) != _is_missing(b) if _is_missing(a) or _is_missing(b) else bool(a != b)
+
+
+def check_finite(values: np.ndarray, what: str, missing: str = "raise") -> None:
+    """Refuse infinity and (unless such rows are to be dropped) NaN, naming the first row."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(np.sum(values)):
+            return
+    bad = np.flatnonzero(~np.isfinite(values) if missing == "raise" else np.isinf(values))
     if bad.size:
-        kind = "NaN" if np.isnan(values[bad[0]]) else "infinity"
+        kind = "NaN" if np.isnan(values[bad[0]]) else "infinity, or a value too large for a float"
         raise InputError(f"Input {what} contains {kind} (row {int(bad[0])}, {bad.size} such value(s)); remove the rows"
                          + (", or use missing='drop'" if kind == "NaN" else ""))  # fmt: skip
+
+
+def named_values(value: Any, table: Table, what: str) -> Any:
+    """The numbers of a column of the table where `value` is its name; else `value`."""
+    if not isinstance(value, str):
+        return value
+    if not table.is_frame:
+        raise InputError(f"{what}={value!r} names a column, but X is an array; pass the values")
+    if value not in table.names:
+        raise InputError(f"{what}={value!r} is not a column of the table; its columns are {_listed(table.names)}")
+    column = table.column(value)
+    if column.levels is not None:
+        raise InputTypeError(f"{what}={value!r} is a column of text or categories ({_listed(column.levels)}); "
+                             "name a column of numbers")  # fmt: skip
+    return column.values

@@ -32,8 +32,11 @@ class Term:
         mark = "" if self.full else "T."
         return tuple(f"{self.label or self.name}[{mark}{level}]" for level in self.levels[0 if self.full else 1 :])
 
-    def codes(self, column: Column) -> np.ndarray:
-        """Codes of a column by the levels of the fit, -1 for the reference level and for missing values."""
+    def codes(self, column: Column, present: np.ndarray | None = None) -> np.ndarray:
+        """Codes of a column by the levels of the fit, -1 for the reference level and for missing values.
+
+        In rows that are not `present` (of weight zero) any level may stand.
+        """
         assert self.levels is not None
         if column.levels is None:
             raise InputTypeError(
@@ -41,13 +44,13 @@ class Term:
                 f"({', '.join(map(str, self.levels[:5]))}{', ...' if len(self.levels) > 5 else ''})"
             )
         lookup = {level: k for k, level in enumerate(self.levels)}
-        seen = np.unique(column.values[column.values >= 0])
         table = np.full(len(column.levels) + 1, -1, np.int32)
         shift = 0 if self.full else 1
-        for code in seen:
+        for code in _used(column, present):
             level = column.levels[int(code)]
             if level not in lookup:
-                row = int(np.flatnonzero(column.values == code)[0])
+                here = column.values == code
+                row = int(np.flatnonzero(here if present is None else here & present)[0])
                 raise InputError(
                     f"column {self.name!r} has the level {level!r} (row {row}), which the fit has not seen; "
                     f"its levels are {', '.join(repr(v) for v in self.levels[:12])}"
@@ -70,8 +73,8 @@ class Columns:
         first = ("Intercept",) if self.intercept else ()
         return first + tuple(name for term in self.terms for name in term.columns)
 
-    def read(self, table: Table, missing: str) -> tuple[list[np.ndarray], list[np.ndarray | None], np.ndarray | None]:
-        """Sources of the dense columns, codes of the categorical ones, and the rows with a missing value."""
+    def _columns(self, table: Table) -> tuple[str, ...]:
+        """The names under which the columns of the fit stand in a table: their own, or by position."""
         if table.is_frame != self.named and self.terms:
             if self.named:
                 raise InputError(
@@ -80,53 +83,43 @@ class Columns:
                 )
             if len(table.names) != len(self.terms):
                 raise InputError(_features(len(table.names), len(self.terms)))
-        if table.matrix is not None:
-            if table.matrix.shape[1] != len(self.terms):
-                raise InputError(_features(table.matrix.shape[1], len(self.terms)))
-            return [table.matrix], [], _check_matrix(table.matrix, table.names, missing)
-        dense: list[np.ndarray] = []
-        codes: list[np.ndarray | None] = []
-        absent: np.ndarray | None = None
-        wanted = [t.name for t in self.terms] if self.named else list(table.names)
-        lacking = [name for name in wanted if name not in table.names]
+        if table.matrix is not None and table.matrix.shape[1] != len(self.terms):
+            raise InputError(_features(table.matrix.shape[1], len(self.terms)))
+        names = tuple(t.name for t in self.terms) if self.named else table.names
+        lacking = [name for name in names if name not in table.names]
         if lacking:
             raise InputError(
                 f"column {lacking[0]!r} of the fit is missing from the table"
                 + (f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else "")
                 + f"; its columns are {', '.join(map(repr, table.names[:12])) or '(none)'}"
             )
-        for term, name in zip(self.terms, wanted, strict=True):
-            column = table.column(name)
-            if term.levels is None:
-                if column.levels is not None:
-                    raise InputTypeError(f"column {name!r} was numeric in the fit and holds text or categories now")
-                bad = check_column(column, missing)
-                dense.append(column.values)
-            else:
-                bad = check_column(column, missing)
-                codes.append(term.codes(column))
-            if bad is not None:
-                absent = bad if absent is None else absent | bad
-        return dense, codes, absent
+        return names
 
-    def design(self, table: Table, present: np.ndarray | None = None) -> Design:
-        """The Design of a table without missing values."""
-        dense, codes, _ = self.read(table, "raise")
-        dense = _together(dense)
+    def design(self, table: Table, present: np.ndarray | None = None, checked: bool = False) -> Design:
+        """The Design of a table without missing values (`checked` where that is known)."""
+        names = self._columns(table)
+        if not checked:
+            missing_rows(table, names, "raise")
+        if table.matrix is not None:
+            return make_design(self.names, table.n, self.intercept, [table.matrix], present=present)
+        dense: list[np.ndarray] = []
+        categorical: list[Categorical] = []
         internal: list[int] = []
-        at = int(self.intercept)
         categorical_at: list[int] = []
-        for term in self.terms:
-            width = len(term.columns)
+        at = int(self.intercept)
+        for term, name in zip(self.terms, names, strict=True):
+            column, width = table.column(name), len(term.columns)
+            if term.levels is not None:
+                categorical.append(Categorical(term.codes(column, present), width))
+            elif column.levels is not None:
+                raise InputTypeError(f"column {name!r} was numeric in the fit and holds text or categories now; "
+                                     "convert it to numbers")  # fmt: skip
+            else:
+                dense.append(column.values)
             (internal if term.levels is None else categorical_at).extend(range(at, at + width))
             at += width
         position = np.array([0] * int(self.intercept) + internal + categorical_at, dtype=int)
-        categorical = [
-            Categorical(c, len(term.columns))
-            for c, term in zip(codes, (t for t in self.terms if t.levels is not None), strict=True)
-            if c is not None
-        ]
-        return make_design(self.names, table.n, self.intercept, dense, categorical, position, present)
+        return make_design(self.names, table.n, self.intercept, _together(dense), categorical, position, present)
 
 
 def _together(dense: list[np.ndarray]) -> list[np.ndarray]:
@@ -140,7 +133,8 @@ def _together(dense: list[np.ndarray]) -> list[np.ndarray]:
         return dense
     for j, column in enumerate(dense):
         if (
-            column.dtype != dense[0].dtype
+            column.base is not base  # else nothing would keep the memory of the other columns
+            or column.dtype != dense[0].dtype
             or column.strides != dense[0].strides
             or column.__array_interface__["data"][0] != first + j * step
         ):
@@ -152,33 +146,73 @@ def _features(got: int, wanted: int) -> str:
     return f"X has {got} features, but GLM is expecting {wanted} features as input: the fit had {wanted} columns"
 
 
-def remember_columns(table: Table, intercept: bool, skip: Sequence[str] = ()) -> Columns:
-    """The terms of all columns of a table: numeric as they are, categorical with the levels that occur."""
-    names = [name for name in table.names if name not in skip]
-    for name in names:
-        if name in RESERVED and table.is_frame:
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The columns of a table that a fit uses, as they are; `learn` makes their terms."""
+
+    needed: tuple[str, ...]
+    intercept: bool
+    named: bool
+
+    def learn(self, table: Table, present: np.ndarray | None = None) -> Columns:
+        """The terms: numeric columns as they are, categorical ones with the levels that occur in rows present."""
+        if table.matrix is not None:
+            return Columns(tuple(Term(name) for name in self.needed), self.intercept, False)
+        terms = []
+        full = not self.intercept
+        for name in self.needed:
+            column = table.column(name)
+            if column.levels is None:
+                terms.append(Term(name))
+            else:
+                terms.append(Term(name, used_levels(column, present), full))
+                full = False
+        columns = Columns(tuple(terms), self.intercept, True)
+        check_names(columns.names)
+        return columns
+
+
+def choose_columns(table: Table, intercept: bool, skip: Sequence[str] = ()) -> Chosen:
+    """All columns of a table but those that hold weights or offsets."""
+    names = tuple(name for name in table.names if name not in skip) if skip else table.names
+    if table.is_frame:
+        check_names(names)
+    return Chosen(names, intercept, table.is_frame)
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse coefficients of the same name, and names that parameters have."""
+    for name in RESERVED:
+        if name in names[int(names[:1] == ("Intercept",)) :]:
             raise InputError(f"a column is called {name!r}, which is the name of a parameter; rename it")
-    if table.matrix is not None:
-        return Columns(tuple(Term(name) for name in names), intercept, False)
-    terms = []
-    full = not intercept
-    for name in names:
-        column = table.column(name)
-        if column.levels is None:
-            terms.append(Term(name))
-        else:
-            terms.append(Term(name, used_levels(column), full))
-            full = False
-    return Columns(tuple(terms), intercept, True)
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"two coefficients would be called {twice!r}; rename a column or a level")
 
 
-def used_levels(column: Column) -> tuple[Any, ...]:
+def used_levels(column: Column, present: np.ndarray | None = None) -> tuple[Any, ...]:
     """The levels that occur, in their order."""
     assert column.levels is not None
-    used = np.unique(column.values[column.values >= 0])
+    used = _used(column, present)
     if used.size == 0:
-        raise InputError(f"column {column.name!r} has no values: every row is missing")
+        raise InputError(f"column {column.name!r} has no values: every row is missing or has weight zero; remove the column")
     return tuple(column.levels[int(k)] for k in used)
+
+
+def _used(column: Column, present: np.ndarray | None) -> np.ndarray:
+    return np.unique(column.values[column.values >= 0 if present is None else (column.values >= 0) & present])
+
+
+def missing_rows(table: Table, names: Sequence[str], missing: str) -> np.ndarray | None:
+    """The rows with a missing value in a column that is used; an error where they are not to be dropped."""
+    if table.matrix is not None:
+        return _check_matrix(table.matrix, table.names, missing)
+    absent: np.ndarray | None = None
+    for name in names:
+        bad = check_column(table.column(name), missing)
+        if bad is not None:
+            absent = bad if absent is None else absent | bad
+    return absent
 
 
 def check_column(column: Column, missing: str) -> np.ndarray | None:

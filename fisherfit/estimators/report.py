@@ -131,6 +131,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     notes: list[tuple[str, type[Warning]]] = []
     has_alpha = isinstance(family, NegativeBinomial) and family.alpha is None
     fixed = type(family)(alpha=float(fitted.point[-1])) if has_alpha else family
+    if fitted.design is not None:
+        design = fitted.design
+        likelihood = replace(likelihood, designs=(design, *likelihood.designs[1:]))
     simple = likelihood
     if has_alpha:
         simple = replace(likelihood, kernels=kernels_of(fixed, likelihood.kernels.links[:1]), designs=likelihood.designs[:1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from ..special import HALF_LOG_2PI, excess, log, stirling
+from ..special import HALF_LOG_2PI, excess, log, log_ratio, stirling
 from ._family import ExponentialDispersion, Support
 
 
@@ -29,8 +29,8 @@ class Gamma(ExponentialDispersion):
     @staticmethod
     def unit_deviance(y, mu):
         t = (y - mu) / mu
-        if t > 1e8 or t < -0.9999999:
-            return 2.0 * (t - (log(y) - log(mu)))
+        if abs(t) > 0.5:  # 1 + t would have the relative rounding of y / mu only after a subtraction
+            return 2.0 * (t - log_ratio(y, mu))
         return 2.0 * (t * t * excess(t, 2.0))
 
     @staticmethod

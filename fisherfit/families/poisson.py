@@ -6,7 +6,7 @@ from math import inf
 
 from scipy import stats
 
-from ..special import excess, log, log_count_base
+from ..special import excess, log_count_base, log_ratio
 from ._family import ExponentialDispersion, Support
 
 
@@ -30,13 +30,17 @@ class Poisson(ExponentialDispersion):
         if y == 0.0:
             return 2.0 * mu
         t = (y - mu) / mu
-        if t > 1e8:
-            return 2.0 * (y * log(y / mu) - (y - mu))
+        if abs(t) > 0.5:
+            return 2.0 * (y * log_ratio(y, mu) - (y - mu))
         return 2.0 * ((y - mu) * t * excess(t, 1.0))
 
     @staticmethod
     def unit_variance(mu):
         return mu, 1.0
+
+    @staticmethod
+    def observed(y, mu):
+        return (y / mu / mu,)
 
     @staticmethod
     def base(y, phi):

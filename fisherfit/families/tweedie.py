@@ -12,22 +12,22 @@ import numpy as np
 from scipy import optimize, stats
 
 from ..errors import InputError
-from ..special import HALF_LOG_2PI, excess, exp, log, power, scalar, stirling
+from ..special import HALF_LOG_2PI, excess, exp, log, log_ratio, power, power_excess, scalar, stirling
 from ._family import ExponentialDispersion, Support
 
 
 @scalar
 def unit_deviance(y, mu, p):
     """2 mu^(2-p) times a convex function of (y - mu) / mu."""
-    scale = power(mu, 2.0 - p)
+    a, b = 1.0 - p, 2.0 - p
     if y == 0.0:
-        return 2.0 * scale / (2.0 - p)
-    t = (y - mu) / mu
-    if abs(t) > 1e8 or t < -0.9999999:
-        return 2.0 * (
-            power(y, 2.0 - p) / ((1.0 - p) * (2.0 - p)) - y * power(mu, 1.0 - p) / (1.0 - p) + scale / (2.0 - p)
-        )
-    return 2.0 * scale * (t * t * excess(t, p))
+        return 2.0 * power(mu, b) / b
+    t, x = (y - mu) / mu, log_ratio(y, mu)
+    if abs(t) < 0.5:
+        return 2.0 * power(mu, b) * (t * t * excess(t, p))
+    if p < 1.5:
+        return 2.0 * power(mu, a) * ((y * power_excess(x, a) - (y - mu)) / b)
+    return 2.0 * power(mu, a) * ((mu * power_excess(x, b) - (y - mu)) / a)
 
 
 @scalar
@@ -72,7 +72,7 @@ def base(y, phi, p):
     variance = second / total - mean * mean
     # the exponent of term j has the derivative (1 + k) (lam - j) / phi, since lam is proportional to 1 / phi
     value = top + log(total * stride) + 0.5 * log(k) - 2.0 * HALF_LOG_2PI - log(y)
-    e = (1.0 + k) * (mode + mean - lam)
+    e = (1.0 + k) * (mode - lam + mean)
     d1 = -e / phi
     d2 = (e + (1.0 + k) * (1.0 + k) * variance - (1.0 + k) * lam) / phi / phi
     return value, d1, d2
@@ -115,6 +115,18 @@ class Tweedie(ExponentialDispersion):
     def unit_variance(mu, p):
         v = power(mu, p)
         return v, p * v / mu
+
+    @staticmethod
+    def score(y, mu, p):
+        return ((y - mu) / mu * power(mu, 1.0 - p),)
+
+    @staticmethod
+    def fisher(mu, p):
+        return (power(mu, 1.0 - p) / mu,)
+
+    @staticmethod
+    def observed(y, mu, p):
+        return ((1.0 + p * ((y - mu) / mu)) * power(mu, 1.0 - p) / mu,)
 
     def variance(self, mu, phi=1.0):
         return phi * np.asarray(mu) ** self.power
