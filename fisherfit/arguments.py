@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from . import __version__
-
 OK, INTERNAL, USAGE, NOT_CONVERGED, INTERRUPTED, CLOSED_PIPE = 0, 1, 2, 3, 130, 141
 
 EPILOG = """\
@@ -38,6 +36,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> Parser:
     """The parser; `commands` has the function of each command."""
+    from . import __version__
+
     settings: dict[str, Any] = {
         "formatter_class": argparse.RawDescriptionHelpFormatter, "epilog": EPILOG, "allow_abbrev": False,
     }  # fmt: skip

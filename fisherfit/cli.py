@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, datasets
+from . import datasets
 from .arguments import CLOSED_PIPE, INTERNAL, INTERRUPTED, NOT_CONVERGED, OK, USAGE, parser
 from .errors import FisherfitError, FisherfitWarning, InputError
 from .files import read_data
@@ -167,6 +167,8 @@ def _print(options: Namespace, result: Result) -> None:
     if options.json is not None:
         _write("--json", options.json, json.dumps(_record(result, options.level), indent=2, allow_nan=False))
     if options.html is not None:
+        from . import __version__
+
         _write(
             "--html",
             options.html,
@@ -191,7 +193,7 @@ def _write(flag: str, name: str, text: str) -> None:
         print(text)
         return
     try:
-        Path(name).write_text(text + "\n", encoding="utf-8")
+        Path(name).write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise InputError(f"{flag} {name}: {error.strerror or error}") from None
 
@@ -236,9 +238,14 @@ def _columns(rows: Sequence[Sequence[str]]) -> None:
 
 #: what the messages call an argument, and its name on the command line
 _WORDS = (
-    (r"missing='drop'", "--missing drop"), (r"\bsample_weight\b", "--weights"), (r"\boffset=", "--offset"),
-    (r"\bmax_iter=", "--max-iter "), (r"\bTweedie\(power=1\.5\)", "--family tweedie"),
-)  # fmt: skip
+    (r"missing='drop'", "--missing drop"),
+    (r"\b(offset|exposure)='", r"--\1 '"),
+    (r"\bsample_weight='", "--weights '"),
+    (r"\bsample_weight\b", "--weights"),
+    (r"\boffset=", "--offset"),
+    (r"\bmax_iter=", "--max-iter "),
+    (r"\bTweedie\(power=1\.5\)", "--family tweedie"),
+)
 
 
 def _one_line(error: object) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 
 from .blocks import Categorical, Design, make_design
 from .errors import FisherfitError, FormulaError, InputError, InputTypeError
-from .table import Column, Table
+from .table import Column, Table, shown
 from .terms import Term, check_names, missing_rows, used_levels
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`([^`\"']*)`")
@@ -77,6 +77,7 @@ class FormulaTerms:
         """Columns of the table that the formula uses."""
         return self.needed
 
+    @np.errstate(all="ignore")
     def design(self, table: Table, present: np.ndarray | None = None, checked: bool = False) -> Design:
         """The Design of a table without missing values (`checked` where that is known)."""
         if not table.is_frame:
@@ -122,15 +123,7 @@ class FormulaTerms:
 
     def offset(self, table: Table) -> np.ndarray | None:
         """The sum of the formula's offset() terms."""
-        total: np.ndarray | None = None
-        for text in self.offsets:
-            values = evaluate(text, table)
-            if np.isinf(values).any():
-                row = int(np.flatnonzero(np.isinf(values))[0])
-                raise FormulaError(f"the term 'offset({text})' of the formula is {values[row]} at row {row}; "
-                                   "check its values there (a logarithm of 0, say)")  # fmt: skip
-            total = values if total is None else total + values
-        return total
+        return _sum_of(self.offsets, table)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,12 +175,12 @@ class Outline:
                 dense_names.append(name)
         terms = FormulaTerms(self.text, self.response, self.intercept, tuple(categorical), spec, tuple(dense_names), levels,
                              tuple(flat), self.offsets, self.needed)  # fmt: skip
-        check_names(terms.names)
+        check_names(terms.names, self.intercept)
         return terms
 
     def offset(self, table: Table) -> np.ndarray | None:
         """The sum of the formula's offset() terms."""
-        return FormulaTerms.offset(self, table)  # type: ignore[arg-type]
+        return _sum_of(self.offsets, table)
 
 
 _NEEDS_TABLE = "a formula needs a table with named columns (pandas, polars, pyarrow), got an array"
@@ -206,13 +199,13 @@ def parse(text: str, table: Table) -> Outline:
     if not table.is_frame:
         raise InputError(_NEEDS_TABLE)
     if text.count("~") != 1:
-        raise FormulaError(f"formula: {text!r} needs exactly one '~', as in 'y ~ x + C(z)'")
+        raise FormulaError(f"formula: {shown(text, 200)} needs exactly one '~', as in 'y ~ x + C(z)'")
     left, right = (part.strip() for part in text.split("~"))
     response: tuple[str, ...] = ()
     if left:
         response = (_unquote(left),) if _unquote(left) in table.names else tuple(_unquote(p) for p in left.split("+"))
         if not read_expression(left, table, text).names:
-            raise FormulaError(f"formula: the response {left!r} in {text!r} names no column; its columns are "
+            raise FormulaError(f"formula: the response {left!r} in {shown(text, 200)} names no column; its columns are "
                                f"{', '.join(table.names[:20])}")  # fmt: skip
     terms: list[Any] = []
     offsets: list[str] = []
@@ -234,7 +227,7 @@ def parse(text: str, table: Table) -> Outline:
                 needed.update(dict.fromkeys(expression.names))
                 coded.update(expression.coded)
     if len(offsets) != len(re.findall(r"\boffset\s*\(", right)):
-        raise FormulaError(f"formula: an offset(...) in {text!r} is not a term of its own; write '+ offset(...)', once each")
+        raise FormulaError(f"formula: an offset(...) in {shown(text, 200)} is not a term of its own; write '+ offset(...)', once each")
     return Outline(text, response, intercept, tuple(terms), tuple(offsets), tuple(needed), frozenset(coded))
 
 
@@ -247,13 +240,13 @@ def _terms(right: str, text: str) -> tuple[list[Any], bool]:
     from formulaic import Formula, SimpleFormula
 
     if not right:
-        raise FormulaError(f"formula: {text!r} has nothing on its right; write '~ 1' for the model without covariates")
+        raise FormulaError(f"formula: {shown(text, 200)} has nothing on its right; write '~ 1' for the model without covariates")
     try:
         parsed = Formula(right)
     except Exception as error:  # formulaic raises many kinds; the user gets one
-        raise FormulaError(f"formula: {text!r} cannot be read: {_short(error)}") from None
+        raise FormulaError(f"formula: {shown(text, 200)} cannot be read: {_short(error)}") from None
     if not isinstance(parsed, SimpleFormula):
-        raise FormulaError(f"formula: {text!r} has several parts, such as 'x | z'; write one sum of terms")
+        raise FormulaError(f"formula: {shown(text, 200)} has several parts, such as 'x | z'; write one sum of terms")
     terms = list(parsed)
     return [term for term in terms if str(term) not in ("1", "0")], any(str(term) == "1" for term in terms)
 
@@ -310,7 +303,7 @@ def read_expression(source: str, table: Table, text: str) -> Expression:
     def alias(match: re.Match[str]) -> str:
         if match.group(1) is None:
             if "`" in match.group():
-                raise FormulaError(f"formula: the string {match.group()} in {text!r} holds a backtick; rename the level")
+                raise FormulaError(f"formula: the string {match.group()} in {shown(text, 200)} holds a backtick; rename the level")
             return match.group()
         name = f"column_{len(aliases)}_"
         while name in table.names:
@@ -326,7 +319,7 @@ def read_expression(source: str, table: Table, text: str) -> Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         if isinstance(error, FisherfitError):
             raise
-        raise FormulaError(f"formula: {source!r} in {text!r} cannot be read as an expression") from None
+        raise FormulaError(f"formula: {shown(source, 200)} in {shown(text, 200)} cannot be read as an expression") from None
     columns: dict[str, str] = {}
     coded: list[str] = []
     functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
@@ -341,14 +334,14 @@ def read_expression(source: str, table: Table, text: str) -> Expression:
                 coded.append(aliases.get(first.id, first.id))
             if node.func.id == "Q":
                 if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
-                    raise FormulaError(f"formula: Q(...) in {text!r} takes the name of a column in quotes")
+                    raise FormulaError(f"formula: Q(...) in {shown(text, 200)} takes the name of a column in quotes")
                 columns[first.value] = _known(first.value, table)
     return Expression(code, columns, tuple(coded))
 
 
 def _check_node(node: ast.AST, source: str, text: str, called: bool) -> None:
     """Refuse all of Python but columns, numbers, strings, arithmetic and known functions."""
-    refused = f"formula: {source!r} in {text!r} holds Python code that is not allowed in a formula"
+    refused = f"formula: {shown(source, 200)} in {shown(text, 200)} holds Python code that is not allowed in a formula"
     if not isinstance(node, _NODES) or isinstance(node, (ast.Is, ast.IsNot)):
         raise FormulaError(f"{refused}; compute it as a column first")
     if isinstance(node, ast.Constant) and not isinstance(node.value, (int, float, str, type(None))):
@@ -362,7 +355,7 @@ def _check_node(node: ast.AST, source: str, text: str, called: bool) -> None:
     if isinstance(node, ast.Call) and not isinstance(node.func, (ast.Name, ast.Attribute)):
         raise FormulaError(f"{refused}; compute it as a column first")
     if called and isinstance(node, ast.Name) and node.id not in _TRANSFORMS:
-        raise FormulaError(f"formula: {node.id!r} in {text!r} is not a function that a formula knows; "
+        raise FormulaError(f"formula: {node.id!r} in {shown(text, 200)} is not a function that a formula knows; "
                            f"it knows {', '.join(sorted(_TRANSFORMS))} and np's, such as np.sin")  # fmt: skip
 
 
@@ -379,6 +372,7 @@ def _known(name: str, table: Table) -> str:
 
 def evaluate(source: str, table: Table) -> np.ndarray:
     """An expression of columns, such as an offset or a response, as floats; NaN where a column is missing."""
+    source = source.strip()
     expression = read_expression(source, table, source)
     scope: dict[str, Any] = {"__builtins__": {}, "np": np, "I": lambda v: v, **FUNCTIONS}
     absent = np.zeros(table.n, bool)
@@ -397,9 +391,21 @@ def evaluate(source: str, table: Table) -> np.ndarray:
     except Exception as error:  # whatever an expression of the user's raises; the user gets one
         texts = [name for name in expression.names if table.column(name).levels is not None]
         hint = f" ({texts[0]!r} holds text or categories; compare it with a level, as in ({texts[0]} == 'yes'))" if texts else ""
-        raise FormulaError(f"formula: {source!r} cannot be evaluated as numbers: {_short(error)}{hint}") from None
+        raise FormulaError(f"formula: {shown(source, 200)} cannot be evaluated as numbers: {_short(error)}{hint}") from None
     out[absent] = np.nan
     return out
+
+
+def _sum_of(offsets: Sequence[str], table: Table) -> np.ndarray | None:
+    total: np.ndarray | None = None
+    for text in offsets:
+        values = evaluate(text, table)
+        if np.isinf(values).any():
+            row = int(np.flatnonzero(np.isinf(values))[0])
+            raise FormulaError(f"the term 'offset({text})' of the formula is {values[row]} at row {row}; "
+                               "check its values there (a logarithm of 0, say)")  # fmt: skip
+        total = values if total is None else total + values
+    return total
 
 
 def _frame(table: Table, needed: Sequence[str], levels: Sequence[Term]) -> Any:
@@ -443,7 +449,7 @@ def _evaluate(what: Any, frame: Any, text: str) -> Any:
             warnings.simplefilter("error", DataMismatchWarning)  # a level that the fit has not seen
             return what.get_model_matrix(frame, context=dict(FUNCTIONS), output="numpy", na_action="ignore")
     except Exception as error:  # formulaic raises many kinds; the user gets one
-        raise FormulaError(f"formula: {text!r} cannot be evaluated on this table: {_short(error)}") from None
+        raise FormulaError(f"formula: {shown(text, 200)} cannot be evaluated on this table: {_short(error)}") from None
 
 
 def _short(error: Exception) -> str:

@@ -218,6 +218,13 @@ class Likelihood:
         return _threads.run(work, stripes, threads)
 
 
+def dense_design(likelihood: Likelihood) -> np.ndarray:
+    """The standardised design of the first parameter as one matrix (fallbacks only)."""
+    rows = Rows(likelihood.designs[0], max(likelihood.n, 1))
+    rows.load(0, likelihood.n)
+    return rows.expand()
+
+
 def plan(n: int, p: int) -> tuple[int, list[list[tuple[int, int]]]]:
     """Block size, and blocks by stripe: a function of n and p alone."""
     size = int(np.clip(BLOCK_BYTES // (8 * max(p, 1)), 256, 8192))
@@ -228,4 +235,4 @@ def plan(n: int, p: int) -> tuple[int, list[list[tuple[int, int]]]]:
     return size, [blocks[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
 
 
-__all__ = ["EXPECTED", "OBSERVED", "SCORE", "VALUE", "Evaluation", "Likelihood", "plan"]
+__all__ = ["EXPECTED", "OBSERVED", "SCORE", "VALUE", "Evaluation", "Likelihood", "dense_design", "plan"]

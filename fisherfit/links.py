@@ -16,7 +16,7 @@ import numpy as np
 from scipy import special as _sp
 
 from .errors import InputError
-from .special import HUGE, TINY, exp, expm1, log1p, normal_cdf, normal_pdf, power, scalar
+from .special import HUGE, TINY, exp, expm1, normal_cdf, normal_pdf, power, scalar
 
 __all__ = ["LINKS", "Link", "Power", "get_link"]
 

@@ -37,6 +37,7 @@ class Prepared:
     response_name: str
 
 
+@np.errstate(all="ignore")
 def prepare(
     model: Any, family: Family, link: Link, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any
 ) -> Prepared:

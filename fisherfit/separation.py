@@ -132,8 +132,9 @@ def coefficient_signs(cone: np.ndarray, infinite: np.ndarray, jacobian: np.ndarr
     `cone @ v >= 0` and v in the span of `basis` are the directions, `jacobian` maps v to the user's coefficients.
     """
     out = []
+    basis = basis / np.linalg.norm(basis, axis=0)
     inner = cone @ basis
-    inner[np.abs(inner) < 1e-10] = 0.0
+    inner[np.abs(inner) < 1e-8 * np.linalg.norm(cone, axis=1)[:, None]] = 0.0  # rows that these directions leave alone
     for j in infinite:
         target = jacobian[j] @ basis
         target = target / (np.abs(target).max() or 1.0)

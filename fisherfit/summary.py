@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,8 +79,7 @@ class Summary:
         for i, name in enumerate(r.names):
             own = wanted[i]
             places = most if own is None else min(most, own + 3)
-            values = (float(v) for v in (r.coefficients[i], se[i], *ci[i]))
-            coef, error, lower, upper = (fixed(v, places) for v in values)
+            coef, error, lower, upper = fixed([r.coefficients[i], se[i], *ci[i]], places)
             infinite = np.isinf(se[i])  # a Wald test says nothing there
             statistic = (
                 "" if infinite or np.isnan(t[i]) else f"{t[i]:.3f}" if abs(t[i]) < 1e5 else f"{t[i]:.3g}"
@@ -216,13 +216,11 @@ def decimals(se: float) -> int | None:
     return min(max(2 - math.floor(math.log10(se)), 2), 6)
 
 
-def fixed(value: float, places: int) -> str:
-    """A number to so many places; with an exponent where it would be too long, or vanish."""
-    if not math.isfinite(value):
-        return str(value)
-    if abs(value) >= 1e7 or (0.0 < abs(value) < 0.5 * 10.0 ** (1 - places) and places == 6):
-        return f"{value:.3g}"
-    return f"{value:.{places}f}"
+def fixed(values: Sequence[float], places: int) -> list[str]:
+    """Coefficient, standard error and interval to so many places; with exponents where that is no use."""
+    cells = [f"{float(value):.{places}f}" for value in values]
+    vanishes = 0.0 < values[1] < 10.0 ** (1 - places)
+    return [f"{float(value):#.4g}" for value in values] if vanishes or max(map(len, cells)) > 11 else cells
 
 
 def pvalue(p: float) -> str:

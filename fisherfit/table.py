@@ -73,6 +73,12 @@ class Table:
         return Table(self.names, int(rows.sum()), None, self.frame.filter(rows.tolist()), index, known)
 
 
+def shown(value: Any, most: int = 60) -> str:
+    """A value as a message shows it."""
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
 def _listed(names: Sequence[Any], most: int = 12) -> str:
     shown = ", ".join(repr(str(name)) for name in names[:most])
     return shown + (f", ... ({len(names)} in all)" if len(names) > most else "") if names else "(none)"
@@ -188,7 +194,7 @@ def _numbers_from_objects(array: np.ndarray, what: str) -> np.ndarray:
     out = np.empty(array.shape)
     for index, value in np.ndenumerate(array):
         if isinstance(value, (complex, np.complexfloating)):
-            raise InputError(f"Complex data not supported: {what} has the value {value!r} at row {index[0]}, column {index[1]}")
+            raise InputError(f"Complex data not supported: {what} has the value {shown(value)} at row {index[0]}, column {index[1]}")
         if isinstance(value, (dict, list, set, tuple)):
             raise InputTypeError(f"{what}: argument must be a string or a number, not {type(value).__name__} "
                                  f"(row {index[0]}, column {index[1]})")  # fmt: skip
@@ -196,7 +202,7 @@ def _numbers_from_objects(array: np.ndarray, what: str) -> np.ndarray:
             out[index] = _number(value)
         except (TypeError, ValueError):
             raise InputError(
-                f"{what} has the value {value!r} at row {index[0]}, column {index[1]}, which is not a number; "
+                f"{what} has the value {shown(value)} at row {index[0]}, column {index[1]}, which is not a number; "
                 "pass a table (pandas, polars, pyarrow), whose string columns become categorical"
             ) from None
     return out
@@ -252,7 +258,9 @@ def _numbers(series: Any) -> np.ndarray:
 
 def _categories(name: str, series: Any) -> Column:
     native = series.to_native()
-    if hasattr(native, "cat") and _is_pandas(native):
+    if _is_pandas(native):
+        if type(native.dtype).__name__ != "CategoricalDtype":
+            return _objects(name, native.to_list())  # a dictionary of Arrow's
         levels = tuple(native.cat.categories)
         codes = np.asarray(native.cat.codes, dtype=np.int32)
     else:
@@ -282,10 +290,10 @@ def _objects(name: str, values: list[Any]) -> Column:
         return Column(name, np.array([_number(v) for v in values]))
     row = next(i for i, v in enumerate(values) if not _is_missing(v) and not isinstance(v, str))
     if any(issubclass(k, (complex, np.complexfloating)) for k in kinds):
-        raise InputError(f"Complex data not supported: column {name!r} holds {values[row]!r} at row {row}; pass its real part")
+        raise InputError(f"Complex data not supported: column {name!r} holds {shown(values[row])} at row {row}; pass its real part")
     named = ", ".join(sorted(k.__name__ for k in kinds))
     raise InputTypeError(
-        f"column {name!r} mixes or holds values of type {named} (row {row}: {values[row]!r}); "
+        f"column {name!r} mixes or holds values of type {named} (row {row}: {shown(values[row])}); "
         "make it all numbers, or all strings for a categorical column"
     )
 
@@ -332,7 +340,7 @@ def read_vector(data: Any, what: str, n: int | None, index: Any = None) -> np.nd
             try:
                 flat.append(_number(value))
             except (TypeError, ValueError):
-                raise InputError(f"{what} has the value {value!r} at row {row}, which is not a number") from None
+                raise InputError(f"{what} has the value {shown(value)} at row {row}, which is not a number") from None
         out = np.array(flat).reshape(out.shape)
     if out.ndim == 0 and n is not None and what in ("offset", "exposure"):
         out = np.full(n, float(out))
@@ -356,7 +364,7 @@ def check_index(data: Any, what: str, index: Any) -> None:
     if row is None:
         return
     raise InputError(
-        f"the index of {what} differs from that of X (row {row}: {other[row]!r} against {index[row]!r}); align them, "
+        f"the index of {what} differs from that of X (row {row}: {shown(other[row])} against {shown(index[row])}); align them, "
         f"e.g. {what}.loc[X.index], or pass {what}.to_numpy() to pair by position"
     )
 

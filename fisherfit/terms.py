@@ -10,7 +10,7 @@ import numpy as np
 
 from .blocks import Categorical, Design, make_design
 from .errors import InputError, InputTypeError
-from .table import Column, Table
+from .table import Column, Table, shown
 
 RESERVED = ("Intercept", "alpha")
 
@@ -52,8 +52,8 @@ class Term:
                 here = column.values == code
                 row = int(np.flatnonzero(here if present is None else here & present)[0])
                 raise InputError(
-                    f"column {self.name!r} has the level {level!r} (row {row}), which the fit has not seen; "
-                    f"its levels are {', '.join(repr(v) for v in self.levels[:12])}"
+                    f"column {self.name!r} has the level {shown(level)} (row {row}), which the fit has not seen; "
+                    f"its levels are {', '.join(shown(v) for v in self.levels[:12])}"
                 )
             table[int(code)] = lookup[level] - shift
         return np.ascontiguousarray(table[column.values])
@@ -95,6 +95,7 @@ class Columns:
             )
         return names
 
+    @np.errstate(all="ignore")
     def design(self, table: Table, present: np.ndarray | None = None, checked: bool = False) -> Design:
         """The Design of a table without missing values (`checked` where that is known)."""
         names = self._columns(table)
@@ -168,7 +169,7 @@ class Chosen:
                 terms.append(Term(name, used_levels(column, present), full))
                 full = False
         columns = Columns(tuple(terms), self.intercept, True)
-        check_names(columns.names)
+        check_names(columns.names, self.intercept)
         return columns
 
 
@@ -180,10 +181,10 @@ def choose_columns(table: Table, intercept: bool, skip: Sequence[str] = ()) -> C
     return Chosen(names, intercept, table.is_frame)
 
 
-def check_names(names: Sequence[str]) -> None:
-    """Refuse coefficients of the same name, and names that parameters have."""
+def check_names(names: Sequence[str], intercept: bool = False) -> None:
+    """Refuse coefficients of the same name, and names that parameters have; with `intercept` the first is one."""
     for name in RESERVED:
-        if name in names[int(names[:1] == ("Intercept",)) :]:
+        if name in names[int(intercept) :]:
             raise InputError(f"a column is called {name!r}, which is the name of a parameter; rename it")
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -1,0 +1,91 @@
+"""What a fit is compared with: its log-likelihood at the dispersion, Pearson's statistic and the null model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..blocks import constant_design
+from ..dispersion import DispersionLikelihood
+from ..families import ExponentialDispersion, Family, NegativeBinomial
+from ..fitting import maximise
+from ..kernels import VALUE
+from ..likelihood import Likelihood
+from ..model import Fitted
+from ..overdispersion import fit_with_bound
+
+
+def pearson_statistic(likelihood: Likelihood, family: Family, fitted: Fitted) -> float:
+    """sum of w (y - mu)^2 / V(mu) where the last evaluation does not hold it."""
+    if not isinstance(family, (ExponentialDispersion, NegativeBinomial)):
+        return float("nan")
+    eta = likelihood.linear_predictor(fitted.point)
+    eta[fitted.boundary_rows] = np.where(np.abs(eta[fitted.boundary_rows]) < 0.5, 0.0, 1.0)
+    mu = likelihood.kernels.links[0].mean(eta)
+    with np.errstate(all="ignore"):
+        terms = likelihood.weight * (likelihood.y - mu) ** 2 / family.variance(mu)
+    return float(np.sum(np.where(likelihood.y == mu, 0.0, terms)))
+
+
+def likelihoods(
+    model: Any, family: Family, fixed: Family, data: Any, likelihood: Likelihood, simple: Likelihood,
+    phi_likelihood: DispersionLikelihood, objective: float, deviance: float, ml: float, phi: float, count: float,
+    exact: bool, quasi: bool,
+) -> tuple[float, float, float]:  # fmt: skip
+    """llf, llnull and the null deviance."""
+    fixed_phi = family.has_dispersion and not isinstance(model.dispersion, (str, type(None)))
+    at = phi if fixed_phi else ml
+    if exact and not fixed_phi:
+        llf = float("inf")
+    else:
+        llf = phi_likelihood.value(objective, at if family.has_dispersion else 1.0)
+    null_objective, null_deviance = _null(family, fixed, data, likelihood, simple)
+    if family.has_dispersion:
+        closed = family.dispersion_ml(null_deviance, count)  # type: ignore[attr-defined]
+        null_phi = at if fixed_phi else phi_likelihood.maximum(null_deviance, count, closed)
+        llnull = phi_likelihood.value(null_objective, null_phi) if null_phi > 0 else float("inf")
+    else:
+        llnull = phi_likelihood.value(null_objective, 1.0)
+    return llf, llnull, null_deviance
+
+
+def _null(family: Family, fixed: Family, data: Any, likelihood: Likelihood, simple: Likelihood) -> tuple[float, float]:
+    """The objective and the deviance of the model without covariates (eta = offset where there is no intercept)."""
+    n = likelihood.n
+    if not data.design.intercept:
+        eta = np.zeros((n, len(likelihood.designs)))
+        if likelihood.offset is not None:
+            eta[:, 0] = likelihood.offset
+        if not isinstance(family, (ExponentialDispersion, NegativeBinomial)):
+            return float("nan"), float("nan")
+        k = simple.kernels
+        u, w = np.empty((n, 1)), np.empty((n, 1))
+        value = float(k.rows(simple.y, simple.weight, eta[:, :1].copy(), k.constants, VALUE, u, w))
+        if not np.isfinite(value) and not np.isnan(value):
+            return value, float("inf")
+        return value, -2.0 * value if not np.isnan(value) else float("inf")
+    constant = constant_design(n, "Intercept")
+    null_simple = replace(simple, designs=(constant, *simple.designs[1:]))
+    base = fixed
+    mean = float(np.average(likelihood.y, weights=likelihood.weight))
+    edm = isinstance(family, (ExponentialDispersion, NegativeBinomial))
+    if edm and likelihood.offset is None:
+        with np.errstate(all="ignore"):
+            eta0 = float(simple.kernels.links[0].forward(mean))
+        value = float(null_simple.evaluate(np.array([eta0]), VALUE).loglik) if np.isfinite(eta0) else 0.0
+        null_deviance = -2.0 * value
+        null_objective = value
+    else:
+        found = maximise(null_simple, base, canonical=False, has_dispersion=base.has_dispersion, start=None, max_iter=100, tol=1e-20)
+        null_objective = found.loglik
+        null_deviance = -2.0 * null_objective if edm else float("nan")
+    if isinstance(family, NegativeBinomial) and family.alpha is None:
+        joint = replace(likelihood, designs=(constant, likelihood.designs[1]))
+
+        def run(lik: Likelihood, fam: Family, at: np.ndarray | None) -> Fitted:
+            return maximise(lik, fam, canonical=False, has_dispersion=False, start=at, max_iter=100, tol=1e-20)
+
+        null_objective = fit_with_bound(run, joint, family, None).loglik
+    return null_objective, null_deviance

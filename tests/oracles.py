@@ -1,0 +1,162 @@
+"""Links and distributions in mpmath, from the textbook formulas: what the scalar formulas are tested against."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath as mp
+
+EPS = 2.0**-52
+DIGITS = 50
+
+
+def ulps(value, true, unit=None):
+    """The error of a float in units in the last place of `unit` (by default of the true value)."""
+    size = abs(float(true)) if unit is None else float(unit)
+    return float(abs(mp.mpf(value) - true)) / math.ulp(max(size, 2.0**-1022))
+
+
+# links: eta -> (theta, 1 - theta, dtheta/deta, d2theta/deta2)
+
+
+def link(name, eta):
+    """The inverse of a link with its complement and two derivatives, to DIGITS digits."""
+    with mp.workdps(DIGITS):
+        return tuple(+mp.mpf(v) for v in _link(name, mp.mpf(eta)))
+
+
+def _link(name, e):
+    if name == "identity":
+        return e, 1 - e, 1, 0
+    if name == "log":
+        return mp.exp(e), -mp.expm1(e), mp.exp(e), mp.exp(e)
+    if name == "logit":
+        p, q = 1 / (1 + mp.exp(-e)), 1 / (1 + mp.exp(e))
+        return p, q, p * q, p * q * (q - p)
+    if name == "probit":
+        return mp.ncdf(e), mp.ncdf(-e), mp.npdf(e), -e * mp.npdf(e)
+    if name == "cloglog":
+        m = mp.exp(e)
+        q = mp.exp(-m) if e < 60 else mp.mpf(0)
+        return -mp.expm1(-m) if e < 60 else mp.mpf(1), q, m * q, m * q * (1 - m)
+    if name == "loglog":
+        q, p, d, d2 = _link("cloglog", -e)
+        return p, q, d, -d2
+    if name == "cauchit":
+        d = 1 / mp.pi / (1 + e * e)
+        return mp.atan2(1, -e) / mp.pi, mp.atan2(1, e) / mp.pi, d, -2 * e * d / (1 + e * e)
+    if name == "sqrt":
+        return e * e, 1 - e * e, 2 * e, 2
+    k = {"inverse": mp.mpf(-1), "inverse_squared": mp.mpf(-2)}.get(name) or mp.mpf(float(name[6:-1]))
+    m = 1 / e if k == -1 else e ** (1 / k)
+    return m, 1 - m, m / e / k, m / e / e / k * (1 / k - 1)
+
+
+# families: log f = kernel(y, theta) / phi + rest(y, phi); a unit parameter is (p, q), alpha and power are constants
+
+
+def kernel(name, y, theta, constants=()):
+    """The part of a log-density that depends on the mean, times phi."""
+    y, m = mp.mpf(y), mp.mpf(theta[0])
+    if name == "normal":
+        return y * m - m * m / 2
+    if name == "binomial":
+        p, q = theta
+        return y * mp.log(p) + (1 - y) * mp.log(q)
+    if name == "poisson":
+        return y * mp.log(m) - m
+    if name == "gamma":
+        return -y / m - mp.log(m)
+    if name == "inverse_gaussian":
+        return -y / (2 * m * m) + 1 / m
+    if name in ("negative_binomial", "geometric"):
+        a = mp.mpf((*theta, *constants)[1])
+        if a == 0:
+            return y * mp.log(m) - m
+        return y * mp.log(m / (1 + a * m)) - mp.log1p(a * m) / a
+    if name == "tweedie":
+        p = mp.mpf(constants[0])
+        return y * m ** (1 - p) / (1 - p) - m ** (2 - p) / (2 - p)
+    raise KeyError(name)
+
+
+def rest(name, y, phi, constants=()):
+    """The part of a log-density that is free of the mean."""
+    y, phi = mp.mpf(y), mp.mpf(phi)
+    if name == "normal":
+        return -y * y / (2 * phi) - mp.log(2 * mp.pi * phi) / 2
+    if name == "binomial":
+        m = mp.nint(1 / phi)
+        s = mp.nint(y * m)
+        return mp.loggamma(m + 1) - mp.loggamma(s + 1) - mp.loggamma(m - s + 1)
+    if name == "poisson":
+        return -mp.loggamma(y + 1)
+    if name == "gamma":
+        return mp.log(y / phi) / phi - mp.log(y) - mp.loggamma(1 / phi)
+    if name == "inverse_gaussian":
+        return -1 / (2 * y * phi) - mp.log(2 * mp.pi * phi * y**3) / 2
+    if name in ("negative_binomial", "geometric"):
+        a = mp.mpf(constants[0])
+        if a == 0:
+            return -mp.loggamma(y + 1)
+        return mp.loggamma(y + 1 / a) - mp.loggamma(1 / a) - mp.loggamma(y + 1) + y * mp.log(a)
+    if name == "tweedie":
+        return tweedie_series(y, phi, mp.mpf(constants[0]))[0]
+    raise KeyError(name)
+
+
+def tweedie_series(y, phi, p):
+    """log sum_j W_j - log y with two derivatives in phi, summed term by term (Dunn & Smyth, 2005, eq. 1)."""
+    if y == 0:
+        return mp.mpf(0), mp.mpf(0), mp.mpf(0)
+    y, phi, p = mp.mpf(y), mp.mpf(phi), mp.mpf(p)
+    k = (2 - p) / (p - 1)
+    z = k * mp.log(y / (p - 1)) - (1 + k) * mp.log(phi) - mp.log(2 - p)
+    mode = max(1, int(mp.nint(y ** (2 - p) / (phi * (2 - p)))))
+    top = mode * z - mp.loggamma(mode + 1) - mp.loggamma(mode * k)
+    sums = [mp.mpf(0)] * 3
+    for step in (1, -1):
+        j = mode if step == 1 else mode - 1
+        while j >= 1:
+            w = mp.exp(j * z - mp.loggamma(j + 1) - mp.loggamma(j * k) - top)
+            sums = [s + w * mp.mpf(j - mode) ** i for i, s in enumerate(sums)]
+            if w < sums[0] * mp.mpf(10) ** -25:
+                break
+            j += step
+    mean = sums[1] / sums[0]
+    spread = sums[2] / sums[0] - mean * mean
+    jumps = (1 + k) * (mode + mean)
+    return (
+        top + mp.log(sums[0]) - mp.log(y),
+        -jumps / phi,
+        (jumps + (1 + k) ** 2 * spread) / phi**2,
+    )
+
+
+def log_density(name, y, theta, phi=1, constants=()):
+    """The complete log-density."""
+    if name in ("negative_binomial", "geometric") and len(theta) == 2:
+        theta, constants = theta[:1], theta[1:]
+    with mp.workdps(DIGITS):
+        return +(kernel(name, y, theta, constants) / mp.mpf(phi) + rest(name, y, phi, constants))
+
+
+def derivatives(name, y, theta, constants=()):
+    """First and second derivative of `kernel` in the mean, by differences at three times the digits."""
+    with mp.workdps(3 * DIGITS):
+        m, others = mp.mpf(theta[0]), tuple(theta[1:])
+        if name == "binomial":
+            q = mp.mpf(theta[1])
+            m = 1 - q if q < m else m
+
+            def f(t):
+                return kernel(name, y, (t, 1 - t))
+        else:
+
+            def f(t):
+                return kernel(name, y, (t, *others), constants)
+
+        h = min(m, 1 - m) if name == "binomial" else (abs(m) or mp.mpf(1))
+        h *= mp.mpf(10) ** -DIGITS
+        up, at, down = f(m + h), f(m), f(m - h)
+        return (up - down) / (2 * h), (up - 2 * at + down) / h**2
