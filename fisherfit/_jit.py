@@ -46,7 +46,7 @@ def source_stamp() -> str:
 
 def is_own(function: Callable[..., Any]) -> bool:
     """True for a function of the package itself."""
-    return getattr(function, "__module__", "").split(".")[0] == __package__
+    return (getattr(function, "__module__", None) or "").split(".")[0] == __package__
 
 
 def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,10 +91,10 @@ def compile_kernel(function: Callable[..., Any], cached: bool) -> Callable[..., 
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if cached:
         try:
-            return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
+            return njit(cache=True, **options)(function)
         except RuntimeError:  # no folder can be written to: compile in every process, and say so once
             _say_uncached()
-    return njit(**options)(function)  # type: ignore[no-any-return]
+    return njit(**options)(function)
 
 
 def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:

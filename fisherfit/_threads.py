@@ -29,15 +29,15 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-def thread_count(n_jobs: int | None) -> int:
+def thread_count(n_jobs: Any) -> int:
     """Threads for `n_jobs`: None means OMP_NUM_THREADS or all processors, -1 all, -2 all but one."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if n_jobs is None:
         wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
         return max(1, min(int(wanted), available)) if wanted.isdigit() else available
-    if isinstance(n_jobs, bool) or not isinstance(n_jobs, (int,)) or n_jobs == 0:
+    if isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__") or n_jobs == 0:
         raise InputError(f"n_jobs: expected None, -1 or a positive whole number, got {n_jobs!r}")
-    return n_jobs if n_jobs > 0 else max(1, available + 1 + n_jobs)
+    return int(n_jobs) if int(n_jobs) > 0 else max(1, available + 1 + int(n_jobs))
 
 
 @contextmanager

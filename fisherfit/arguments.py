@@ -59,28 +59,18 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> Parse
         metavar="DATA",
         help="CSV or TSV (also .gz), Parquet, @NAME for a data set of the package, - for CSV from stdin",
     )
-    fit.add_argument(
-        "formula", metavar="FORMULA", help='such as "y ~ x + C(region)", or "successes + failures ~ x"'
-    )
+    fit.add_argument("formula", metavar="FORMULA", help='such as "y ~ x + C(region)", or "successes + failures ~ x"')
     model = fit.add_argument_group("model")
-    model.add_argument(
-        "--family", default="normal", metavar="NAME", help="see: fisherfit families (default: normal)"
-    )
-    model.add_argument(
-        "--link", metavar="NAME", help="such as log, logit, 'power(2)' (default: the family's)"
-    )
+    model.add_argument("--family", default="normal", metavar="NAME", help="see: fisherfit families (default: normal)")
+    model.add_argument("--link", metavar="NAME", help="such as log, logit, 'power(2)' (default: the family's)")
     model.add_argument(
         "--power", type=_number, metavar="P", help="power of the Tweedie variance, 1 < P < 2 (default: 1.5)"
     )
     model.add_argument(
         "--alpha", type=_number, metavar="A", help="fixed alpha of the negative binomial (default: estimated)"
     )
-    model.add_argument(
-        "--dispersion", type=_dispersion, metavar="D", help="pearson, deviance, ml or a number"
-    )
-    model.add_argument(
-        "--exposure", metavar="COL", help="column whose logarithm is added to the linear predictor"
-    )
+    model.add_argument("--dispersion", type=_dispersion, metavar="D", help="pearson, deviance, ml or a number")
+    model.add_argument("--exposure", metavar="COL", help="column whose logarithm is added to the linear predictor")
     model.add_argument("--offset", metavar="COL", help="column added to the linear predictor")
     model.add_argument("--weights", metavar="COL", help="column of weights")
     model.add_argument(
@@ -95,9 +85,7 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> Parse
         default="raise",
         help="rows with missing values: an error, or left out (default: raise)",
     )
-    model.add_argument(
-        "--max-iter", type=_count, default=100, metavar="N", help="steps at the most (default: 100)"
-    )
+    model.add_argument("--max-iter", type=_count, default=100, metavar="N", help="steps at the most (default: 100)")
     model.add_argument(
         "--jobs",
         type=_jobs,
@@ -105,12 +93,8 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> Parse
         help="threads; results do not depend on it (default: all processors)",
     )
     output = fit.add_argument_group("output")
-    output.add_argument(
-        "--cov-type", choices=COV_TYPES, default="expected", help="standard errors (default: expected)"
-    )
-    output.add_argument(
-        "--level", type=_level, default=0.95, metavar="P", help="confidence level (default: 0.95)"
-    )
+    output.add_argument("--cov-type", choices=COV_TYPES, default="expected", help="standard errors (default: expected)")
+    output.add_argument("--level", type=_level, default=0.95, metavar="P", help="confidence level (default: 0.95)")
     output.add_argument(
         "--json",
         nargs="?",

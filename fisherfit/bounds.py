@@ -45,7 +45,11 @@ def attainable(family: str, link: str, y: np.ndarray, lower: float, upper: float
     """True for the rows whose likelihood is finite with the linear predictor at its lower, its upper end."""
     none = np.zeros(y.size, bool)
     counts = family in ("poisson", "negative_binomial", "geometric", "tweedie", "binomial")
-    low = (y == 0.0) if counts and np.isfinite(lower) and (link in ("identity", "sqrt") or link.startswith("power")) else none
+    low = (
+        (y == 0.0)
+        if counts and np.isfinite(lower) and (link in ("identity", "sqrt") or link.startswith("power"))
+        else none
+    )
     if link.startswith("power(-"):
         low = none
     high = (y == 1.0) if family == "binomial" and np.isfinite(upper) else none
@@ -85,7 +89,7 @@ def maximise(
         information, score = likelihood.weighted_sums(w, u)
         s, f = score[columns], information[np.ix_(columns, columns)]
         rows = sorted(active)
-        held = x[np.ix_(rows, columns)]
+        held = x[np.ix_(np.array(rows, dtype=int), columns)]
         basis = linalg.null_space(held / np.linalg.norm(held, axis=1)[:, None]) if rows else np.eye(columns.size)
         step = basis @ _newton(basis.T @ f @ basis, basis.T @ s)
         decrement = abs(float(s @ step)) / phi
@@ -124,12 +128,23 @@ def maximise(
             if hit:
                 trial[blocking] = limits[0] if move[blocking] < 0 else limits[1]
             _, value, _, _ = _state(likelihood, x, there, offset, trial)
-            if np.isfinite(value) and value >= loglik + 1e-4 * t * gain - 64 * EPS * (abs(loglik) + phi * present.sum()):
+            if np.isfinite(value) and value >= loglik + 1e-4 * t * gain - 64 * EPS * (
+                abs(loglik) + phi * present.sum()
+            ):
                 theta, active = there, trial
                 break
             t, hit = 0.5 * t, False
             if t < 1e-12:
-                return Bounded(theta, np.array(sorted(active), int), loglik, score, information, decrement, iteration, decrement <= 1e-12)
+                return Bounded(
+                    theta,
+                    np.array(sorted(active), int),
+                    loglik,
+                    score,
+                    information,
+                    decrement,
+                    iteration,
+                    decrement <= 1e-12,
+                )
     return Bounded(theta, np.array(sorted(active), int), loglik, score, information, decrement, iteration, False)
 
 

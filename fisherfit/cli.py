@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import datasets
 from .arguments import CLOSED_PIPE, INTERNAL, INTERRUPTED, NOT_CONVERGED, OK, USAGE, parser
 from .errors import FisherfitError, FisherfitWarning, InputError
-from .files import read_data
+from .files import nearly_numbers, read_data
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -118,6 +118,9 @@ def _fit(options: Namespace) -> int:
         warnings.simplefilter("always", FisherfitWarning)
         model.fit(table, sample_weight=options.weights, offset=options.offset, exposure=options.exposure)
     if not options.quiet:
+        used = [c for c in table if re.search(rf"(?<![\w.]){re.escape(str(c))}(?![\w.])", options.formula)]
+        for name, (value, row) in nearly_numbers(table[used]).items():
+            _say(f"warning: column {name!r} is a category, since {value!r} (row {row}) is not a number")
         for warning in caught:
             _say(f"warning: {_first_sentence(str(warning.message))} ({warning.category.__name__})")
     _print(options, model.result_)
@@ -165,7 +168,7 @@ def _print(options: Namespace, result: Result) -> None:
     if not options.quiet and "-" not in (options.json, options.html):
         print(summary)
     if options.json is not None:
-        _write("--json", options.json, json.dumps(_record(result, options.level), indent=2, allow_nan=False))
+        _write("--json", options.json, json.dumps(result.to_dict(options.level), indent=2, allow_nan=False))
     if options.html is not None:
         from . import __version__
 
@@ -174,18 +177,6 @@ def _print(options: Namespace, result: Result) -> None:
             options.html,
             summary.page(options.formula, f"Data: {options.data}. fisherfit {__version__}."),
         )
-
-
-def _record(result: Result, level: float) -> dict[str, Any]:
-    """``Result.to_dict()`` with the intervals of the level asked for."""
-    record = {"level": level, **result.to_dict()}
-    for name, (lower, upper) in zip(result.names, result.conf_int(level).to_numpy().tolist(), strict=True):
-        record["coefficients"][name].update(lower=_plain(lower), upper=_plain(upper))
-    return record
-
-
-def _plain(value: float) -> float | str | None:
-    return None if value != value else value if abs(value) != float("inf") else "inf" if value > 0 else "-inf"
 
 
 def _write(flag: str, name: str, text: str) -> None:

@@ -14,7 +14,13 @@ class DispersionLikelihood:
     """
 
     def __init__(
-        self, kernels: Kernels, y: np.ndarray, weight: np.ndarray, trials: np.ndarray | None, analytic: bool, divides: bool
+        self,
+        kernels: Kernels,
+        y: np.ndarray,
+        weight: np.ndarray,
+        trials: np.ndarray | None,
+        analytic: bool,
+        divides: bool,
     ) -> None:
         self.kernels = kernels
         self.y, self.weight = y, weight
@@ -28,6 +34,8 @@ class DispersionLikelihood:
 
     def value(self, objective: float, phi: float) -> float:
         """The log-likelihood at phi, `objective` being minus half the deviance."""
+        if phi <= 0.0:  # the limit of phi to 0 at a perfect fit to an atom (a Tweedie response of zeros)
+            return 0.0
         return objective / phi + self.base(phi)[0]
 
     def maximum(self, deviance: float, count: float, closed: float | None) -> float:

@@ -98,9 +98,7 @@ def _read_text(name: str, separator: str) -> pd.DataFrame:
         reason = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise InputError(f"{name}: cannot be read as a table: {reason}") from None
     except UnicodeError:
-        raise InputError(
-            f"{name}: is not UTF-8 text; convert it, e.g. iconv -f latin1 -t utf-8 OLD > NEW"
-        ) from None
+        raise InputError(f"{name}: is not UTF-8 text; convert it, e.g. iconv -f latin1 -t utf-8 OLD > NEW") from None
     except (EOFError, zlib.error, lzma.LZMAError) as error:
         raise InputError(f"{name}: cannot be unpacked: {' '.join(str(error).split())}") from None
 
@@ -116,3 +114,27 @@ def _read_parquet(path: Path) -> pd.DataFrame:
         ) from None
     except ValueError as error:  # pyarrow's errors are ValueErrors
         raise InputError(f"{path}: cannot be read as Parquet: {' '.join(str(error).split())}") from None
+
+
+def nearly_numbers(table: pd.DataFrame) -> dict[str, tuple[str, int]]:
+    """Text columns most of whose values are numbers: a value that is not one, and its row.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from fisherfit.files import nearly_numbers
+    >>> nearly_numbers(pd.DataFrame({"x": ["1", "2.5", "n/a?", "4"], "g": ["a", "b", "a", "b"]}))
+    {'x': ('n/a?', 2)}
+    """
+    import pandas as pd
+
+    found = {}
+    for name, column in table.items():
+        if not (pd.api.types.is_object_dtype(column) or pd.api.types.is_string_dtype(column)):
+            continue
+        text = column[column.map(lambda value: isinstance(value, str))].drop_duplicates()
+        loose = pd.to_numeric(text.str.replace(",", ".", regex=False), errors="coerce").notna()
+        bad = text[pd.to_numeric(text, errors="coerce").isna()]
+        if loose.sum() >= 3 and loose.mean() > 0.5 and len(bad):
+            found[str(name)] = (str(bad.iloc[0]), int(table.index.get_indexer(bad.index[:1])[0]))
+    return found

@@ -32,21 +32,22 @@ def maximise(
     max_iter: int,
     tol: float,
     callback: Callable[[int, float, float], None] | None = None,
+    count: float | None = None,
 ) -> Fitted:
     """Fit a model: the ladder from a start to a certified maximum, or to a named trouble."""
     present = likelihood.weight > 0.0
-    floor = rounding_floor(likelihood, family) if has_dispersion else 0.0
+    count = float(np.count_nonzero(present)) if count is None else count
+    floor = rounding_floor(likelihood, family, count) if has_dispersion else 0.0
     p = likelihood.designs[0].width
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
     begin = null_start(likelihood, family)
-    model = Model(likelihood, canonical, has_dispersion, floor)
+    model = Model(likelihood, canonical, has_dispersion, floor, count)
     first = _pilot(model, begin) if start is None and model.lazy else None
-    if first is not None:
-        begin, known = first
-    else:
-        known = likelihood.evaluate(begin, EXPECTED)
-    assert known.information is not None
-    factor = cholesky(known.information[:p, :p])
+    begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
+    found_information = known.information
+    assert found_information is not None
+    first_evaluation: Evaluation | None = known
+    factor = cholesky(found_information[:p, :p])
     if factor is None or factor.poor:
         design = likelihood.designs[0]
         root = likelihood.root(present.astype(float))
@@ -55,7 +56,7 @@ def maximise(
         kept[:p] = in_user_order(root, rounding, design.position)
         null = null_space_in_user_order(root, kept[:p], design.position)
         begin = np.where(kept, begin, 0.0) if design.intercept else begin
-        known = None
+        first_evaluation = None
         if model.is_linear and design.centre.any():
             # compensated least squares needs the columns exactly; the rounding of x - centre would be a perturbation
             exact = design.uncentred()
@@ -64,14 +65,26 @@ def maximise(
             model = replace(model, likelihood=likelihood)
 
     def solve(at: np.ndarray) -> Solution:
-        return natural_gradient(model, at, first=known if at is begin else None, free=kept, max_iter=max_iter, tol=tol, callback=callback)
+        return natural_gradient(
+            model,
+            at,
+            first=first_evaluation if at is begin else None,
+            free=kept,
+            max_iter=max_iter,
+            tol=tol,
+            callback=callback,
+        )
 
     restarts = 0
     if start is not None:
         solution = solve(start)
-        if not solution.converged and solution.reason != "max_iter" or (solution.reason == "max_iter" and max_iter >= 20):
+        if (not solution.converged and solution.reason != "max_iter") or (
+            solution.reason == "max_iter" and max_iter >= 20
+        ):
             restarts, again = 1, solve(begin)
-            solution = again if again.converged or not again.evaluation.loglik < solution.evaluation.loglik else solution
+            solution = (
+                again if again.converged or not again.evaluation.loglik < solution.evaluation.loglik else solution
+            )
             if not np.isfinite(solution.evaluation.loglik):
                 solution = again
     else:
@@ -88,13 +101,15 @@ def maximise(
     if _suspicious(likelihood, solution, kept):
         found = find_separation(likelihood, family, kept)
     if found is not None:
-        return replace(finite_part(likelihood, family, found, canonical, kept, max_iter, tol), n_restarts=restarts, null=null)
+        return replace(
+            finite_part(likelihood, family, found, canonical, kept, max_iter, tol), n_restarts=restarts, null=null
+        )
     return replace(_regular(model, solution, kept, null, restarts), design=likelihood.designs[0])
 
 
 def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | None:
     """The maximum on every 32nd row as a start, evaluated on all rows, unless it is far from their maximum."""
-    sample = replace(model, likelihood=model.likelihood.every(PILOT))
+    sample = replace(model, likelihood=model.likelihood.every(PILOT), count=model.count / PILOT)
     if not (sample.likelihood.weight > 0.0).any():
         return None
     found = natural_gradient(sample, begin, max_iter=20, tol=1e-6)
@@ -109,15 +124,15 @@ def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | N
     return (found.theta, there) if decrement < 0.05 * model.total else None
 
 
-def rounding_floor(likelihood: Likelihood, family: Family) -> float:
-    """(16 eps)^2 times the weighted mean of y^2 / V(mu): dispersions below it are rounding."""
+def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> float:
+    """(16 eps)^2 times the sum of w y^2 / V(mu) over n: dispersions below it are rounding."""
     y, w = likelihood.y, likelihood.weight
     mean = float(np.average(y, weights=w))
     scale = float(np.sqrt(np.average(y * y, weights=w)))
     with np.errstate(all="ignore"):
         v = float(np.asarray(family.variance(mean if mean > 0 else (scale or 1.0))))
     ratio = scale * scale / v if v > 0 and np.isfinite(v) else 1.0
-    return float(max((16 * EPS) ** 2 * ratio, 1e-300))
+    return float(max((16 * EPS) ** 2 * ratio * (float(w.sum()) / count), 1e-300))
 
 
 def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int) -> Fitted:
@@ -194,7 +209,9 @@ def _suspicious(likelihood: Likelihood, solution: Solution, kept: np.ndarray) ->
     return bool(np.abs(move[likelihood.weight > 0.0]).max(initial=0.0) > MOVES)
 
 
-def _bounded(model: Model, family: Family, solution: Solution, kept: np.ndarray, tol: float, max_iter: int) -> Fitted | None:
+def _bounded(
+    model: Model, family: Family, solution: Solution, kept: np.ndarray, tol: float, max_iter: int
+) -> Fitted | None:
     """The maximum on the edge, where the solver stopped at one; None where there is no edge to stop at."""
     lik = model.likelihood
     if solution.converged or len(lik.designs) > 1 or lik.n * sum(lik.widths) > DENSE_LIMIT:
@@ -222,7 +239,6 @@ def _bounded(model: Model, family: Family, solution: Solution, kept: np.ndarray,
         np.ones(size, bool),
         history=solution.history,
     )  # fmt: skip
-
 
 
 __all__ = ["Fitted", "Model", "maximise"]

@@ -1,13 +1,11 @@
 """Model formulas, read by formulaic: ``y ~ x + C(region) + bs(age, df=4) + offset(log(years))``.
 
 A main effect of a categorical column becomes a code block; every other term becomes dense columns. What was learnt
-from the data (levels, knots, centres) is remembered for ``predict``. A formula is data, not a program: it may use
-columns, arithmetic and the functions listed here, and nothing else of Python.
+from the data (levels, knots, centres) is remembered for ``predict``. A formula is data, not a program (`expressions`).
 """
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import threading
@@ -19,23 +17,11 @@ from typing import Any
 import numpy as np
 
 from .blocks import Categorical, Design, make_design
-from .errors import FisherfitError, FormulaError, InputError, InputTypeError
+from .errors import FormulaError, InputError, InputTypeError
+from .expressions import FUNCTIONS, brief, evaluate, known, read_expression
 from .table import Column, Table, shown
 from .terms import Term, check_names, missing_rows, used_levels
 
-_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'|`([^`\"']*)`")
-
-#: functions that a formula may call, beside formulaic's own transforms
-FUNCTIONS = {"log": np.log, "exp": np.exp, "sqrt": np.sqrt, "log1p": np.log1p, "expm1": np.expm1, "log2": np.log2,
-             "log10": np.log10, "abs": np.abs, "minimum": np.minimum, "maximum": np.maximum, "where": np.where}  # fmt: skip
-_TRANSFORMS = {"C", "I", "Q", "bs", "cr", "cs", "cc", "poly", "center", "scale", "standardize", "lag", "hashed",
-               "Treatment", "Sum", "Helmert", "Poly", "Diff", *FUNCTIONS}  # fmt: skip
-_ATTRIBUTES = {
-    "np": {name for name, value in vars(np).items() if isinstance(value, np.ufunc)} | {"where", "clip", "round", "pi", "e"},
-    "contr": {"treatment", "SAS", "sum", "helmert", "diff", "poly", "custom"},
-}
-_NODES = (ast.Expression, ast.Name, ast.Constant, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.Call, ast.keyword,
-          ast.List, ast.Tuple, ast.Dict, ast.Attribute, ast.Load, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)  # fmt: skip
 _lock = threading.Lock()  # `warnings.catch_warnings` is not safe in threads
 
 
@@ -115,8 +101,10 @@ class FormulaTerms:
         array = np.ascontiguousarray(np.asarray(matrix, float)[:, keep])
         if not np.all(np.isfinite(array)):
             row, j = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
+            value = array[row, j]
+            row = row if table.rows is None else int(table.rows[row])
             raise FormulaError(
-                f"the term {self.dense_names[j]!r} of the formula is {array[row, j]} at row {row}; "
+                f"the term {self.dense_names[j]!r} of the formula is {value} at row {row}; "
                 "check its values there (a logarithm of 0 or a division by 0, say)"
             )
         return array
@@ -158,8 +146,11 @@ class Outline:
             else:
                 order.append(("dense", term))
                 dense.append(term)
-        levels = tuple(Term(name, _levels(name, table), True, f"C({name})" if name in self.coded else None)
-                       for name in self.needed if dense and (name in self.coded or table.column(name).levels is not None))  # fmt: skip
+        levels = tuple(
+            Term(name, _levels(name, table), True, f"C({name})" if name in self.coded else None)
+            for name in self.needed
+            if dense and (name in self.coded or table.column(name).levels is not None)
+        )
         spec, names = None, {}
         if dense:
             spec = _learn(dense, not full, _frame(table, self.needed, levels), self.text)
@@ -173,8 +164,8 @@ class Outline:
             for name in names.get(what, ()):
                 flat.append((kind, len(dense_names)))
                 dense_names.append(name)
-        terms = FormulaTerms(self.text, self.response, self.intercept, tuple(categorical), spec, tuple(dense_names), levels,
-                             tuple(flat), self.offsets, self.needed)  # fmt: skip
+        terms = FormulaTerms(self.text, self.response, self.intercept, tuple(categorical), spec, tuple(dense_names),
+                             levels, tuple(flat), self.offsets, self.needed)  # fmt: skip
         check_names(terms.names, self.intercept)
         return terms
 
@@ -221,13 +212,15 @@ def parse(text: str, table: Table) -> Outline:
         terms.append(term)
         for factor in term.factors:
             if factor.eval_method.value == "lookup":
-                needed[_known(factor.expr, table)] = None
+                needed[known(factor.expr, table)] = None
             elif factor.eval_method.value == "python":
                 expression = read_expression(factor.expr, table, text)
                 needed.update(dict.fromkeys(expression.names))
                 coded.update(expression.coded)
     if len(offsets) != len(re.findall(r"\boffset\s*\(", right)):
-        raise FormulaError(f"formula: an offset(...) in {shown(text, 200)} is not a term of its own; write '+ offset(...)', once each")
+        raise FormulaError(
+            f"formula: an offset(...) in {shown(text, 200)} is not a term of its own; write '+ offset(...)', once each"
+        )
     return Outline(text, response, intercept, tuple(terms), tuple(offsets), tuple(needed), frozenset(coded))
 
 
@@ -240,11 +233,13 @@ def _terms(right: str, text: str) -> tuple[list[Any], bool]:
     from formulaic import Formula, SimpleFormula
 
     if not right:
-        raise FormulaError(f"formula: {shown(text, 200)} has nothing on its right; write '~ 1' for the model without covariates")
+        raise FormulaError(
+            f"formula: {shown(text, 200)} has nothing on its right; write '~ 1' for the model without covariates"
+        )
     try:
         parsed = Formula(right)
     except Exception as error:  # formulaic raises many kinds; the user gets one
-        raise FormulaError(f"formula: {shown(text, 200)} cannot be read: {_short(error)}") from None
+        raise FormulaError(f"formula: {shown(text, 200)} cannot be read: {brief(error)}") from None
     if not isinstance(parsed, SimpleFormula):
         raise FormulaError(f"formula: {shown(text, 200)} has several parts, such as 'x | z'; write one sum of terms")
     terms = list(parsed)
@@ -280,120 +275,6 @@ def _as_categorical(column: Column) -> Column:
 
 def _levels(name: str, table: Table) -> tuple[Any, ...]:
     return used_levels(_as_categorical(table.column(name)))
-
-
-@dataclass(frozen=True)
-class Expression:
-    """An expression of a formula: its code, the columns it uses by their names in the code, and those inside C()."""
-
-    code: ast.Expression
-    columns: dict[str, str]
-    coded: tuple[str, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The columns that it uses."""
-        return tuple(dict.fromkeys(self.columns.values()))
-
-
-def read_expression(source: str, table: Table, text: str) -> Expression:
-    """Read an expression: columns, numbers, strings, arithmetic and known functions; all else is an error."""
-    aliases: dict[str, str] = {}
-
-    def alias(match: re.Match[str]) -> str:
-        if match.group(1) is None:
-            if "`" in match.group():
-                raise FormulaError(f"formula: the string {match.group()} in {shown(text, 200)} holds a backtick; rename the level")
-            return match.group()
-        name = f"column_{len(aliases)}_"
-        while name in table.names:
-            name += "_"
-        aliases[name] = match.group(1).strip()
-        return f" {name} "
-
-    try:
-        if "\\" in source:
-            raise SyntaxError
-        code = ast.parse(_QUOTED.sub(alias, source).strip(), mode="eval")
-        nodes = list(ast.walk(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, FisherfitError):
-            raise
-        raise FormulaError(f"formula: {shown(source, 200)} in {shown(text, 200)} cannot be read as an expression") from None
-    columns: dict[str, str] = {}
-    coded: list[str] = []
-    functions = {id(node.func) for node in nodes if isinstance(node, ast.Call)}
-    owners = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-    for node in nodes:
-        _check_node(node, source, text, id(node) in functions)
-        if isinstance(node, ast.Name) and id(node) not in owners and not (id(node) in functions or node.id in _TRANSFORMS - set(table.names)):
-            columns[node.id] = _known(aliases.get(node.id, node.id), table)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-            first = node.args[0]
-            if node.func.id == "C" and isinstance(first, ast.Name):
-                coded.append(aliases.get(first.id, first.id))
-            if node.func.id == "Q":
-                if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
-                    raise FormulaError(f"formula: Q(...) in {shown(text, 200)} takes the name of a column in quotes")
-                columns[first.value] = _known(first.value, table)
-    return Expression(code, columns, tuple(coded))
-
-
-def _check_node(node: ast.AST, source: str, text: str, called: bool) -> None:
-    """Refuse all of Python but columns, numbers, strings, arithmetic and known functions."""
-    refused = f"formula: {shown(source, 200)} in {shown(text, 200)} holds Python code that is not allowed in a formula"
-    if not isinstance(node, _NODES) or isinstance(node, (ast.Is, ast.IsNot)):
-        raise FormulaError(f"{refused}; compute it as a column first")
-    if isinstance(node, ast.Constant) and not isinstance(node.value, (int, float, str, type(None))):
-        raise FormulaError(f"{refused}: {node.value!r}")
-    if isinstance(node, ast.keyword) and (node.arg is None or node.arg == "out" or node.arg.startswith("_")):
-        raise FormulaError(f"{refused}: the argument {node.arg!r}")
-    if isinstance(node, ast.Attribute):
-        owner = node.value.id if isinstance(node.value, ast.Name) else ""
-        if node.attr not in _ATTRIBUTES.get(owner, ()):
-            raise FormulaError(f"{refused}: {node.attr!r}; compute it as a column first")
-    if isinstance(node, ast.Call) and not isinstance(node.func, (ast.Name, ast.Attribute)):
-        raise FormulaError(f"{refused}; compute it as a column first")
-    if called and isinstance(node, ast.Name) and node.id not in _TRANSFORMS:
-        raise FormulaError(f"formula: {node.id!r} in {shown(text, 200)} is not a function that a formula knows; "
-                           f"it knows {', '.join(sorted(_TRANSFORMS))} and np's, such as np.sin")  # fmt: skip
-
-
-def _known(name: str, table: Table) -> str:
-    """The name of a column, or an error that proposes a similar one and lists the columns."""
-    if name in table.names:
-        return name
-    import difflib
-
-    close = difflib.get_close_matches(name, table.names, 1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    raise FormulaError(f"formula: the table has no column {name!r}; {hint}its columns are {', '.join(table.names[:20])}")
-
-
-def evaluate(source: str, table: Table) -> np.ndarray:
-    """An expression of columns, such as an offset or a response, as floats; NaN where a column is missing."""
-    source = source.strip()
-    expression = read_expression(source, table, source)
-    scope: dict[str, Any] = {"__builtins__": {}, "np": np, "I": lambda v: v, **FUNCTIONS}
-    absent = np.zeros(table.n, bool)
-    for alias, name in expression.columns.items():
-        column = table.column(name)
-        absent |= column.missing
-        if column.levels is None:
-            values = np.array(column.values, float)
-        else:
-            values = np.array([*column.levels, None], dtype=object)[column.values]
-        scope[alias] = values
-    try:
-        with np.errstate(all="ignore"):
-            value = np.asarray(eval(compile(expression.code, "<formula>", "eval"), scope))  # noqa: S307
-            out = np.array(np.broadcast_to(value.astype(float), (table.n,)))
-    except Exception as error:  # whatever an expression of the user's raises; the user gets one
-        texts = [name for name in expression.names if table.column(name).levels is not None]
-        hint = f" ({texts[0]!r} holds text or categories; compare it with a level, as in ({texts[0]} == 'yes'))" if texts else ""
-        raise FormulaError(f"formula: {shown(source, 200)} cannot be evaluated as numbers: {_short(error)}{hint}") from None
-    out[absent] = np.nan
-    return out
 
 
 def _sum_of(offsets: Sequence[str], table: Table) -> np.ndarray | None:
@@ -449,12 +330,7 @@ def _evaluate(what: Any, frame: Any, text: str) -> Any:
             warnings.simplefilter("error", DataMismatchWarning)  # a level that the fit has not seen
             return what.get_model_matrix(frame, context=dict(FUNCTIONS), output="numpy", na_action="ignore")
     except Exception as error:  # formulaic raises many kinds; the user gets one
-        raise FormulaError(f"formula: {shown(text, 200)} cannot be evaluated on this table: {_short(error)}") from None
-
-
-def _short(error: Exception) -> str:
-    """The first line of a message, without colours."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().split("\n")[0] or type(error).__name__
+        raise FormulaError(f"formula: {shown(text, 200)} cannot be evaluated on this table: {brief(error)}") from None
 
 
 def response_of(terms: Any, table: Table) -> Any:
@@ -466,12 +342,13 @@ def response_of(terms: Any, table: Table) -> Any:
         for column in columns:
             if column.levels:
                 raise InputError(
-                    f"the response {column.name!r} holds text or categories ({', '.join(map(str, column.levels[:6]))}); "
-                    f"convert it to numbers, as in ({column.name} == {str(column.levels[-1])!r}) ~ ..."
+                    f"the response {column.name!r} holds text or categories "
+                    f"({', '.join(map(str, column.levels[:6]))}); convert it to numbers, "
+                    f"as in ({column.name} == {str(column.levels[-1])!r}) ~ ..."
                 )
-        values = [np.asarray(column.values, float) for column in columns]
+        values = [np.where(column.missing, np.nan, column.values) for column in columns]
         return values[0] if len(values) == 1 else np.column_stack(values)
     return evaluate(terms.text.split("~")[0], table)
 
 
-__all__ = ["FormulaTerms", "Outline", "evaluate", "parse", "response_of"]
+__all__ = ["FormulaTerms", "Outline", "parse", "response_of"]

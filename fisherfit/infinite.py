@@ -54,14 +54,16 @@ def finite_part(
     movable = movable / np.where(size > 0, size, 1.0)
     infinite_user = np.any(np.abs(movable) > 1e-9, axis=1)
     infinite_user &= np.isin(np.arange(p), design.position[columns])
-    model = Model(rest, canonical, False, 0.0)
+    model = Model(rest, canonical, False, 0.0, float(np.count_nonzero(present)))
     if present.any() and inner_kept[:p].any():
         begin = null_start(rest, family)
         begin = np.where(inner_kept, begin, 0.0)
         begin[p:] = np.maximum(begin[p:], 1e-3)
         solution = natural_gradient(model, begin, free=inner_kept, max_iter=max_iter, tol=tol)
         if not solution.converged:
-            solution2 = natural_gradient(model, np.where(inner_kept, solution.point, 0.0), free=inner_kept, max_iter=4 * max_iter, tol=tol)
+            solution2 = natural_gradient(
+                model, np.where(inner_kept, solution.point, 0.0), free=inner_kept, max_iter=4 * max_iter, tol=tol
+            )
             solution = solution2 if solution2.evaluation.loglik >= solution.evaluation.loglik else solution
         theta, factor, evaluation, n_iter = solution.theta, solution.factor, solution.evaluation, solution.n_iter
         decrement = solution.decrement
@@ -88,13 +90,14 @@ def finite_part(
     assert evaluation.information is not None
     return Fitted(
         theta, theta, np.zeros_like(theta), evaluation, evaluation.information, covariance, evaluation.loglik,
-        float(np.sqrt(decrement)),
-        max(n_iter, 1), 0, "separated", kept, np.zeros((p, 0)), sep.Separation(rows, coefficients), np.zeros(0, int), (),
-        finite_user,
+        float(np.sqrt(decrement)), max(n_iter, 1), 0, "separated", kept, np.zeros((p, 0)),
+        sep.Separation(rows, coefficients), np.zeros(0, int), (), finite_user,
     )  # fmt: skip
 
 
-def _far(likelihood: Likelihood, theta: np.ndarray, direction: np.ndarray, rows: np.ndarray, signs: np.ndarray) -> float:
+def _far(
+    likelihood: Likelihood, theta: np.ndarray, direction: np.ndarray, rows: np.ndarray, signs: np.ndarray
+) -> float:
     """How far along the recession every separated row's prediction is at its limit to 1e-12."""
     link = likelihood.kernels.links[0].name
     up, down = {"logit": (30.0, 30.0), "probit": (8.0, 8.0), "cloglog": (4.0, 30.0), "loglog": (30.0, 4.0),

@@ -172,7 +172,10 @@ class Kernels:
             chained = _chain(_restricted(link.inverse, support), chained)
         self.plain_rows = _make_rows(chained, self.formulas, stamp)
         self.plain_base = _make_base(self.formulas.base, stamp)
-        for function, name in ((self.plain_rows, _name("rows", family, links)), (self.plain_base, _name("base", family, ()))):
+        for function, name in (
+            (self.plain_rows, _name("rows", family, links)),
+            (self.plain_base, _name("base", family, ())),
+        ):
             function.__name__ = function.__qualname__ = name
         self.rows = compile_kernel(self.plain_rows, True) if own else forgiving(self.plain_rows)
         self.base = compile_kernel(self.plain_base, True) if own else forgiving(self.plain_base)

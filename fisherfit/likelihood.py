@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -232,7 +233,7 @@ def plan(n: int, p: int) -> tuple[int, list[list[tuple[int, int]]]]:
     blocks = [(start, min(start + size, n)) for start in range(0, n, size)] or [(0, 0)]
     count = int(np.clip(STRIPE_BYTES // (8 * max(p, 1) ** 2), 1, min(64, len(blocks))))
     edges = np.linspace(0, len(blocks), count + 1).astype(int)
-    return size, [blocks[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return size, [blocks[a:b] for a, b in pairwise(edges)]
 
 
 __all__ = ["EXPECTED", "OBSERVED", "SCORE", "VALUE", "Evaluation", "Likelihood", "dense_design", "plan"]

@@ -70,9 +70,7 @@ def loglog_inverse(eta):
 
 @scalar
 def cauchit_inverse(eta):
-    small = (
-        math.atan(1.0 / abs(eta)) / math.pi if abs(eta) > 1.0 else 0.5 - math.atan(abs(eta)) / math.pi
-    )
+    small = math.atan(1.0 / abs(eta)) / math.pi if abs(eta) > 1.0 else 0.5 - math.atan(abs(eta)) / math.pi
     p = 1.0 - small if eta > 0.0 else small
     q = small if eta > 0.0 else 1.0 - small
     d = 1.0 / math.pi / (1.0 + eta * eta)
@@ -178,7 +176,7 @@ class Power(Link):
         self.k = float(k)
         r = 1.0 / self.k
 
-        def inverse(eta):  # type: ignore[no-untyped-def]
+        def inverse(eta):
             if not eta > 0.0:
                 return nan, nan, nan, nan
             m = power(eta, r)
@@ -226,7 +224,9 @@ _VECTOR_INVERSE: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "probit": _sp.ndtr,
     "cloglog": lambda e: -np.expm1(-np.exp(e)),
     "loglog": lambda e: np.exp(-np.exp(-e)),
-    "cauchit": lambda e: np.where(e < -1, np.arctan(-1 / np.where(e < -1, e, -1.0)) / np.pi, 0.5 + np.arctan(e) / np.pi),
+    "cauchit": lambda e: np.where(
+        e < -1, np.arctan(-1 / np.where(e < -1, e, -1.0)) / np.pi, 0.5 + np.arctan(e) / np.pi
+    ),
     "inverse": lambda e: 1.0 / e,
     "inverse_squared": lambda e: np.where(e > 0, 1.0 / np.sqrt(np.abs(e)), nan),
     "sqrt": lambda e: np.where(e >= 0, e * e, nan),

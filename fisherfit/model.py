@@ -23,10 +23,11 @@ class Model:
     canonical: bool
     has_dispersion: bool
     floor: float
+    count: float
 
     @property
     def total(self) -> float:
-        """Sum of the weights."""
+        """Sum of the weights. (`count` is the number of observations: rows, or repeated rows.)"""
         return float(self.likelihood.weight.sum())
 
     @property
@@ -42,8 +43,8 @@ class Model:
     def dispersion(self, evaluation: Evaluation) -> float:
         """The maximum-likelihood dispersion (deviance / n, exact or nearly so), kept off zero; else 1."""
         if not self.has_dispersion:
-            return 1.0
-        return max(-2.0 * evaluation.loglik / self.total, self.floor)
+            return min(1.0, self.total)  # weights far below 1 scale the log-likelihood as a dispersion would
+        return max(-2.0 * evaluation.loglik / self.count, self.floor)
 
     def factor(
         self, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from .families import Family, NegativeBinomial
-from .model import Fitted
 from .kernels import SCORE, VALUE, kernels_of
 from .likelihood import Likelihood
+from .model import Fitted
 
 
 def fit_with_bound(
@@ -24,7 +24,9 @@ def fit_with_bound(
         return run(likelihood, family, start)
     p = likelihood.designs[0].width
     at_zero = type(family)(alpha=0.0)
-    simple = replace(likelihood, kernels=kernels_of(at_zero, likelihood.kernels.links[:1]), designs=likelihood.designs[:1])
+    simple = replace(
+        likelihood, kernels=kernels_of(at_zero, likelihood.kernels.links[:1]), designs=likelihood.designs[:1]
+    )
     poisson = run(simple, at_zero, None if start is None else start[:p])
     if poisson.separation or poisson.reason not in ("converged",):
         return run(likelihood, family, start)
@@ -47,9 +49,9 @@ def fit_with_bound(
     information[:p, :p], covariance[:p, :p] = poisson.information, poisson.covariance
     evaluation = replace(poisson.evaluation, loglik=at_edge, score=score, information=information)
     return replace(
-        poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0), evaluation=evaluation, loglik=at_edge,
-        information=information, covariance=covariance, kept=np.append(poisson.kept, True),
-        boundary_parameters=("alpha",), finite=np.append(poisson.finite, True),
+        poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0),
+        evaluation=evaluation, loglik=at_edge, information=information, covariance=covariance,
+        kept=np.append(poisson.kept, True), boundary_parameters=("alpha",), finite=np.append(poisson.finite, True),
     )  # fmt: skip
 
 
@@ -65,5 +67,5 @@ def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood) -> 
     information[-1, :] = information[:, -1] = 0.0
     information[-1, -1] = exact
     covariance[-1, :-1] = covariance[:-1, -1] = 0.0
-    covariance[-1, -1] = 1.0 / exact
+    covariance[-1, -1] = 1.0 / exact if exact > 0.0 else np.nan
     return replace(fitted, information=information, covariance=covariance)

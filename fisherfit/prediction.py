@@ -11,8 +11,9 @@ from . import formula as formulas
 from .errors import InputError
 from .families import Family
 from .links import Link
+from .prepare import one_response
 from .response import check_support, kernel_weights, read_offset, read_response, read_weights
-from .table import read_table
+from .table import named_values, read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,7 @@ class Predictor:
     coefficients: np.ndarray
     offset_names: tuple[str | None, str | None]
     n_rows: int
+    needs: tuple[bool, bool] = (False, False)
 
     def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
         """The mean response (kind "mean") or the linear predictor (kind "link") of the rows of X."""
@@ -41,13 +43,13 @@ class Predictor:
             offset = names[0]
         if exposure is None and names[1] is not None:
             exposure = names[1]
+        for needed, what in zip(self.needs, ("offset", "exposure"), strict=True):
+            if needed and offset is None and exposure is None:
+                raise InputError(f"the fit had an {what} given as an array; give {what}= for these rows as well "
+                                 f"({'0' if what == 'offset' else '1'} for none)")  # fmt: skip
         parts = []
         for value, what in ((offset, "offset"), (exposure, "exposure")):
-            if isinstance(value, str):
-                if not table.is_frame:
-                    raise InputError(f"{what}={value!r} names a column, but X is an array; pass the values")
-                value = table.column(value).values
-            parts.append(value)
+            parts.append(named_values(value, table, what))
         shift = read_offset(parts[0], parts[1], table.n, table.index, self.links[0].name)
         if shift is not None:
             eta = eta + shift
@@ -82,11 +84,10 @@ class Predictor:
     def score(self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, weight_type: str) -> float:
         """1 - deviance / null deviance of the rows passed in."""
         table = read_table(X)
-        if y is None and isinstance(self.terms, formulas.FormulaTerms):
-            y = formulas.response_of(self.terms, table)
+        if isinstance(self.terms, formulas.FormulaTerms) and self.terms.text.split("~")[0].strip():
+            y = one_response(formulas.response_of(self.terms, table), y, self.terms.text)
         response = read_response(y, self.family, table.n, table.index, "raise")
-        if isinstance(sample_weight, str):
-            sample_weight = table.column(sample_weight).values
+        sample_weight = named_values(sample_weight, table, "sample_weight")
         weight = kernel_weights(read_weights(sample_weight, table.n, table.index), response.trials, weight_type)
         check_support(response, self.family, weight > 0)
         mu = self.predict(table, offset, exposure)
@@ -109,7 +110,9 @@ class Predictor:
             family = type(family)(alpha=float(others[0]))
             others = others[:0]
         kernels = kernels_of(family, [get_link("identity")] * len(family.parameters))
-        eta = np.column_stack([mu, *(np.full(mu.size, float(link.mean(v))) for link, v in zip(self.links[1:], others, strict=False))])
+        eta = np.column_stack(
+            [mu, *(np.full(mu.size, float(link.mean(v))) for link, v in zip(self.links[1:], others, strict=False))]
+        )
         k = eta.shape[1]
         u, w = np.empty((mu.size, k)), np.empty((mu.size, k * (k + 1) // 2))
         return -2.0 * float(kernels.rows(y, weight, np.ascontiguousarray(eta), kernels.constants, VALUE, u, w))

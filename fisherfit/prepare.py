@@ -12,7 +12,7 @@ from .blocks import Design
 from .errors import InputError
 from .families import Family
 from .links import Link
-from .response import Response, check_support, kernel_weights, missing_in, read_offset, read_response, read_weights
+from .response import check_support, kernel_weights, missing_in, read_offset, read_response, read_weights
 from .table import named_values, read_table, read_vector
 from .terms import choose_columns, missing_rows
 
@@ -44,7 +44,9 @@ def prepare(
     """Read and check all that `fit` was given."""
     table = read_table(X)
     if table.n == 0:
-        raise InputError(f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required.")
+        raise InputError(
+            f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required."
+        )
     named = (offset if isinstance(offset, str) else None, exposure if isinstance(exposure, str) else None)
     chosen: Any
     if model.formula is not None:
@@ -52,12 +54,14 @@ def prepare(
         if not (chosen.right or chosen.intercept):
             raise InputError(f"the formula {model.formula!r} has no term and no intercept; there is nothing to fit")
         own = formulas.response_of(chosen, table) if chosen.response or y is None else None
-        y = _one_response(own, y, model.formula)
+        y = one_response(own, y, model.formula)
         response_name = model.formula.split("~")[0].strip() or "y"
     else:
         if not table.names and not table.is_frame:
             raise InputError(f"Found array with 0 feature(s) (shape=({table.n}, 0)) while a minimum of 1 is required.")
-        chosen = choose_columns(table, bool(model.fit_intercept), [v for v in (*named, sample_weight) if isinstance(v, str)])
+        chosen = choose_columns(
+            table, bool(model.fit_intercept), [v for v in (*named, sample_weight) if isinstance(v, str)]
+        )
         if not chosen.needed and not model.fit_intercept:
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
         response_name = str(getattr(y, "name", None) or "y")
@@ -75,6 +79,8 @@ def prepare(
             absent = other if absent is None else absent | other
     trials = response.trials
     values = response.y
+    counted = weight > 0 if trials is None else (weight > 0) & (trials > 0)
+    whole = check_support(response, family, counted if absent is None else counted & ~absent)
     rows = None
     if absent is not None and absent.any():
         rows = ~absent
@@ -87,8 +93,6 @@ def prepare(
     total = kernel_weights(weight, trials, model.weight_type)
     if not (total > 0).any():
         raise InputError("every row has weight 0 or 0 trials, so that there are no data")
-    checked = Response(values, trials)
-    whole = check_support(checked, family, total > 0)
     if family.takes_trials and trials is None and whole:
         counts = values * (weight if model.weight_type == "analytic" else 1.0)
         whole = bool(np.all((np.abs(counts - np.rint(counts)) <= 1e-6 * (1 + counts)) | (total <= 0)))
@@ -104,11 +108,12 @@ def prepare(
     )  # fmt: skip
 
 
-def _one_response(own: Any, given: Any, text: str) -> Any:
+def one_response(own: Any, given: Any, text: str) -> Any:
     """The response of the formula, or the one given; an error where they disagree."""
     if own is None or given is None:
         return given if own is None else own
-    if np.shape(own) != np.shape(given) or not np.array_equal(own, read_vector(given, "y", None), equal_nan=True):
+    parts = [read_vector(part, "y", None) for part in np.atleast_2d(np.asarray(given).T)]
+    if not np.array_equal(np.atleast_2d(own.T), parts, equal_nan=True):
         raise InputError(f"y was given, and differs from the response of the formula {text!r}; leave y out, "
                          f"or write '~{text.split('~')[1]}' to fit the y given")  # fmt: skip
     return own

@@ -100,7 +100,8 @@ def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str) -> R
     if ((success != np.rint(success)) | (failure != np.rint(failure))).any():
         row = int(np.flatnonzero((success != np.rint(success)) | (failure != np.rint(failure)))[0])
         warnings.warn(
-            f"y has successes and failures that are not whole numbers (row {row}); log-likelihood and AIC are undefined",
+            f"y has successes and failures that are not whole numbers (row {row}); "
+            "log-likelihood and AIC are undefined",
             NonIntegerWarning,
             stacklevel=5,
         )
@@ -124,7 +125,8 @@ def check_support(response: Response, family: Family, present: np.ndarray) -> bo
             row = int(np.flatnonzero(~whole)[0])
             warnings.warn(
                 f"y has values that are not whole numbers (row {row}: {y[row]:g}), which the {family.name} "
-                "distribution never produces: coefficients are quasi-likelihood estimates, log-likelihood and AIC are NaN",
+                "distribution never produces: coefficients are quasi-likelihood estimates, "
+                "log-likelihood and AIC are NaN",
                 NonIntegerWarning,
                 stacklevel=4,
             )
@@ -140,8 +142,8 @@ def _check_size(values: np.ndarray, what: str) -> None:
     top = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
     if top > LARGEST or 0.0 < top < 1.0 / LARGEST:
         row = int(np.argmax(np.abs(values)))
-        raise InputError(f"{what} has {values[row]:g} as its largest value (row {row}), whose square or cube is not a float; "
-                         f"divide {what} by {top:g}, say")  # fmt: skip
+        raise InputError(f"{what} has {values[row]:g} as its largest value (row {row}), whose square or "
+                         f"cube is not a float; divide {what} by {top:g}, say")  # fmt: skip
 
 
 def _advice(family: Family, value: float) -> str:
@@ -164,14 +166,14 @@ def read_weights(data: Any, n: int, index: Any, missing: str = "raise") -> np.nd
         row = int(np.flatnonzero(w < 0)[0])
         raise InputError(f"sample_weight has the negative value {w[row]:g} at row {row}; weights must be at least 0")
     if w.size and not (w > 0).any():
-        raise InputError("every sample_weight is zero, so that there are no data; leave it out or give positive weights")
+        raise InputError(
+            "every sample_weight is zero, so that there are no data; leave it out or give positive weights"
+        )
     _check_size(w, "sample_weight")
     return w
 
 
-def read_offset(
-    offset: Any, exposure: Any, n: int, index: Any, link: str, missing: str = "raise"
-) -> np.ndarray | None:
+def read_offset(offset: Any, exposure: Any, n: int, index: Any, link: str, missing: str = "raise") -> np.ndarray | None:
     """The offset on the link scale: `offset` plus log(`exposure`)."""
     total: np.ndarray | None = None
     if offset is not None:
@@ -179,7 +181,9 @@ def read_offset(
         check_finite(total, "offset", missing)
     if exposure is not None:
         if link != "log":
-            raise InputError(f"exposure needs the log link, not {link!r}; pass offset= on the scale of the link instead")
+            raise InputError(
+                f"exposure needs the log link, not {link!r}; pass offset= on the scale of the link instead"
+            )
         e = read_vector(exposure, "exposure", n, index)
         check_finite(e, "exposure", missing)
         if (e <= 0).any():

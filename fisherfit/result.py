@@ -99,7 +99,7 @@ class Result:
         """Estimates over standard errors; NaN for parameters such as alpha, whose null value is on the boundary."""
         with np.errstate(all="ignore"):
             t = self.coefficients / self.standard_errors
-        t = np.where(np.isin(self.names, self.positive), np.nan, t)
+        t = np.where(np.isin(self.names, self.positive) | np.isinf(self.standard_errors), np.nan, t)
         return pd.Series(t, index=list(self.names), name="t" if self.use_t else "z")
 
     @property
@@ -165,14 +165,14 @@ class Result:
     def to_frame(self, level: float = 0.95) -> pd.DataFrame:
         """The coefficient table as a frame."""
         ci = self.conf_int(level)
-        low, high = f"[{(1 - level) / 2:.3g}", f"{(1 + level) / 2:.3g}]"
+        low, high = f"[{(1 - level) / 2:.6g}", f"{(1 + level) / 2:.6g}]"
         frame = pd.concat([self.params, self.bse, self.tvalues, self.pvalues], axis=1)
         frame[low], frame[high] = ci["lower"], ci["upper"]
         return frame
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, level: float = 0.95) -> dict[str, Any]:
         """Everything the summary shows, as plain numbers, strings and lists (NaN and inf become None and strings)."""
-        ci = self.conf_int()
+        ci = self.conf_int(level)
         table = {
             name: {
                 "coef": _plain(self.coefficients[i]), "se": _plain(self.standard_errors[i]),
@@ -192,6 +192,8 @@ class Result:
             "n_iter": self.n_iter,
             "statistic": "t" if self.use_t else "z",
             "cov_type": self.cov_type,
+            "dispersion_method": self.dispersion_method,
+            "level": level,
             "weight_type": self.weight_type,
             "coefficients": table,
             **{key: _plain(getattr(self, key)) for key in keys},
@@ -208,7 +210,8 @@ class Result:
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "not converged"
-        return f"Result({self.family}, {', '.join(self.links)}; {len(self.names)} coefficients, llf={self.llf:.6g}, {state})"
+        model = f"{self.family}, {', '.join(self.links)}"
+        return f"Result({model}; {len(self.names)} coefficients, llf={self.llf:.6g}, {state})"
 
 
 def _plain(value: Any) -> Any:

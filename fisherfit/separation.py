@@ -55,7 +55,9 @@ def row_signs(family: str, link: str, y: np.ndarray, present: np.ndarray) -> np.
     return np.where(present, signs, 0)
 
 
-def recession(x: np.ndarray, signs: np.ndarray, present: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+def recession(
+    x: np.ndarray, signs: np.ndarray, present: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """The separated rows, a direction that separates all of them, and the rows (in a basis) that signs must obey.
 
     Parameters
@@ -114,8 +116,9 @@ def _largest_support(gains: np.ndarray) -> np.ndarray | None:
     m, k = gains.shape
     cost = np.concatenate([np.zeros(k), -np.ones(m)])
     matrix = sparse.hstack([sparse.csr_array(-gains), sparse.eye_array(m)], format="csr")
-    answer = optimize.linprog(cost, A_ub=matrix, b_ub=np.zeros(m), bounds=[(None, None)] * k + [(0.0, 1.0)] * m,
-                              method="highs", options={"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9})  # fmt: skip
+    bounds = [(None, None)] * k + [(0.0, 1.0)] * m
+    options = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
+    answer = optimize.linprog(cost, A_ub=matrix, b_ub=np.zeros(m), bounds=bounds, method="highs", options=options)
     if answer.x is None:
         return None
     v, z = answer.x[:k], answer.x[k:]

@@ -27,10 +27,25 @@ NEAR = 0.25  # decrement per parameter below which observed information is tried
 class Problem(Protocol):
     """What the solver needs to know of a model."""
 
-    canonical: bool
-    total: float
-    floor: float
-    lazy: bool
+    @property
+    def canonical(self) -> bool:
+        """True where expected and observed information agree."""
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+
+    @property
+    def count(self) -> float:
+        """Number of observations."""
+
+    @property
+    def floor(self) -> float:
+        """Dispersion below which there is only rounding."""
+
+    @property
+    def lazy(self) -> bool:
+        """True where information is dear, so that it is kept for several steps."""
 
     def evaluate(self, theta: np.ndarray, kind: int) -> Evaluation:
         """Log-likelihood, score and information at theta."""
@@ -38,7 +53,9 @@ class Problem(Protocol):
     def dispersion(self, evaluation: Evaluation) -> float:
         """The dispersion that the decrement is measured in."""
 
-    def factor(self, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray) -> tuple[Factor | None, np.ndarray | None]:
+    def factor(
+        self, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray
+    ) -> tuple[Factor | None, np.ndarray | None]:
         """The factor of a poorly conditioned information, and the step if it comes with it."""
 
 
@@ -144,8 +161,13 @@ def natural_gradient(
         history.append(decrement)
         if callback is not None:
             callback(iteration, evaluation.loglik, decrement)
-        settled = decrement <= tol or (decrement <= FLOOR and decrement >= 0.25 * previous)
-        settled = settled or (phi <= problem.floor and iteration > 0 and decrement >= 0.25 * previous)  # exact fit
+        rounding = min(max(FLOOR, (16.0 * EPS * factor.length(theta[free])) ** 2 / phi), 1e-6)
+        settled = decrement <= tol or (decrement <= rounding and decrement >= 0.25 * previous)
+        if phi <= problem.floor and iteration > 0:  # an exact fit: what is left of the score is rounding
+            if evaluation.kind != EXPECTED:
+                evaluation = problem.evaluate(theta, EXPECTED)
+                factor, step = _direction(problem, theta, evaluation, free)
+            return _end(problem, theta, evaluation, factor, step, decrement, iteration, "converged", history)
         settled = settled or (problem.lazy and fast and decrement <= FLOOR and not chord)
         full = evaluation.kind == EXPECTED and (fast or newton is not None or decrement <= tol)
         if settled and full:
@@ -199,7 +221,13 @@ def secant_step(factor: Factor, secants: list[tuple[np.ndarray, np.ndarray]], sc
 
 
 def _certify(
-    problem: Problem, theta: np.ndarray, step: np.ndarray, factor: Factor, free: np.ndarray, phi: float, decrement: float
+    problem: Problem,
+    theta: np.ndarray,
+    step: np.ndarray,
+    factor: Factor,
+    free: np.ndarray,
+    phi: float,
+    decrement: float,
 ) -> tuple[np.ndarray, float]:
     """One pass for the score after the final step: the decrement left there, and its step added."""
     there = problem.evaluate(theta + step, SCORE)
@@ -249,7 +277,7 @@ def search(
     log-likelihood, in units of sqrt(phi).
     """
     gain = float(evaluation.score @ step)
-    slack = SLACK * (abs(evaluation.loglik) + phi * problem.total)
+    slack = SLACK * (abs(evaluation.loglik) + phi * problem.count)
     if gain < 1e-6 * phi:  # so near the maximum, what a step gains may be less than what rounding takes
         slack += 8.0 * EPS * np.sqrt(phi) * length
     t = 1.0
@@ -303,7 +331,16 @@ def _end(
     """Take the final step if it keeps the answer finite, and report."""
     there = theta + step if reason == "converged" and np.all(np.isfinite(step)) else theta
     return Solution(
-        there, theta, evaluation, factor, step, decrement, problem.dispersion(evaluation), n_iter, reason, tuple(history)
+        there,
+        theta,
+        evaluation,
+        factor,
+        step,
+        decrement,
+        problem.dispersion(evaluation),
+        n_iter,
+        reason,
+        tuple(history),
     )
 
 

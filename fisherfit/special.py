@@ -77,7 +77,9 @@ def log_ratio(y, mu):
 
 @scalar
 def excess(t, k):
-    """The convex function whose second derivative is (1 + t)^-k, zero with its slope at 0, over t^2; t > -1, 1 <= k <= 2.
+    """The convex function whose second derivative is (1 + t)^-k, zero with its slope at 0, over t^2.
+
+    For t > -1 and 1 <= k <= 2.
 
     t^2 excess(t, 1) = (1 + t) log(1 + t) - t and t^2 excess(t, 2) = t - log(1 + t): the unit deviances of the
     Poisson (k = 1), gamma (k = 2) and Tweedie (k = p) families in relative units t = (y - mu) / mu. Near 0 the
@@ -104,7 +106,10 @@ def power_excess(x, a):
 
 
 # |B_2n| / {2n (2n - 1)} of Stirling's series, n = 10, 9, ..., 1
-STIRLING = (174611 / 125400, 43867 / 244188, 3617 / 122400, 1 / 156, 691 / 360360, 1 / 1188, 1 / 1680, 1 / 1260, 1 / 360, 1 / 12)  # fmt: skip
+STIRLING = (
+    174611 / 125400, 43867 / 244188, 3617 / 122400, 1 / 156, 691 / 360360, 1 / 1188, 1 / 1680, 1 / 1260, 1 / 360,
+    1 / 12,
+)  # fmt: skip
 
 
 @scalar
@@ -136,7 +141,7 @@ def stirling(x):
 
 @scalar
 def stirling_of_reciprocal(a):
-    """Stirling's correction as a function of a = 1 / x >= 0: e(a) = d(1 / a) = a/12 - a^3/360 + ..., with e' and e''."""
+    """Stirling's correction as a function of a = 1 / x >= 0: e(a) = d(1 / a) = a/12 - a^3/360 + ..., and e', e''."""
     if a > 0.125:
         x = 1.0 / a
         d, d1, d2 = stirling(x)

@@ -81,9 +81,7 @@ class Summary:
             places = most if own is None else min(most, own + 3)
             coef, error, lower, upper = fixed([r.coefficients[i], se[i], *ci[i]], places)
             infinite = np.isinf(se[i])  # a Wald test says nothing there
-            statistic = (
-                "" if infinite or np.isnan(t[i]) else f"{t[i]:.3f}" if abs(t[i]) < 1e5 else f"{t[i]:.3g}"
-            )
+            statistic = "" if infinite or np.isnan(t[i]) else f"{t[i]:.3f}" if abs(t[i]) < 1e5 else f"{t[i]:.3g}"
             rows.append([name, coef, error, statistic, "" if infinite else pvalue(float(p[i])), lower, upper])
         return ["", "coef", "std err", kind, f"P>|{kind}|", low, high], rows
 

@@ -33,7 +33,10 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns by name, or one 2-d array (`matrix`) whose columns are called x0, x1, ..."""
+    """Columns by name, or one 2-d array (`matrix`) whose columns are called x0, x1, ...
+
+    `known` holds the columns read so far; `rows` the user's numbers of the rows, where some were left out.
+    """
 
     names: tuple[str, ...]
     n: int
@@ -41,6 +44,7 @@ class Table:
     frame: Any = None
     index: Any = None
     known: dict[str, Column] = field(default_factory=dict)
+    rows: np.ndarray | None = None
 
     @property
     def is_frame(self) -> bool:
@@ -66,11 +70,12 @@ class Table:
 
     def take(self, rows: np.ndarray) -> Table:
         """The rows where `rows` is True."""
+        numbers = np.flatnonzero(rows) if self.rows is None else self.rows[rows]
         if self.matrix is not None:
-            return Table(self.names, int(rows.sum()), self.matrix[rows])
+            return Table(self.names, numbers.size, self.matrix[rows], rows=numbers)
         index = self.index[rows] if self.index is not None else None
         known = {name: Column(name, c.values[rows], c.levels) for name, c in self.known.items()}
-        return Table(self.names, int(rows.sum()), None, self.frame.filter(rows.tolist()), index, known)
+        return Table(self.names, numbers.size, None, self.frame.filter(rows.tolist()), index, known, numbers)
 
 
 def shown(value: Any, most: int = 60) -> str:
@@ -169,7 +174,9 @@ def _from_array(data: Any, what: str) -> Table:
             "single sample."
         )
     if array.ndim != 2:
-        raise InputError(f"Found array with dim {array.ndim}, while dim <= 2 is required: {what} has shape {array.shape}")
+        raise InputError(
+            f"Found array with dim {array.ndim}, while dim <= 2 is required: {what} has shape {array.shape}"
+        )
     if array.dtype.kind == "c":
         raise InputError(f"Complex data not supported: {what} has dtype {array.dtype}; pass its real part")
     if array.dtype.kind in "mM":
@@ -194,7 +201,9 @@ def _numbers_from_objects(array: np.ndarray, what: str) -> np.ndarray:
     out = np.empty(array.shape)
     for index, value in np.ndenumerate(array):
         if isinstance(value, (complex, np.complexfloating)):
-            raise InputError(f"Complex data not supported: {what} has the value {shown(value)} at row {index[0]}, column {index[1]}")
+            raise InputError(
+                f"Complex data not supported: {what} has the value {shown(value)} at row {index[0]}, column {index[1]}"
+            )
         if isinstance(value, (dict, list, set, tuple)):
             raise InputTypeError(f"{what}: argument must be a string or a number, not {type(value).__name__} "
                                  f"(row {index[0]}, column {index[1]})")  # fmt: skip
@@ -286,11 +295,16 @@ def _objects(name: str, values: list[Any]) -> Column:
     import numbers
     from decimal import Decimal
 
-    if all(issubclass(k, (numbers.Real, Decimal, np.number, np.bool_)) and not issubclass(k, np.complexfloating) for k in kinds):
+    if all(
+        issubclass(k, (numbers.Real, Decimal, np.number, np.bool_)) and not issubclass(k, np.complexfloating)
+        for k in kinds
+    ):
         return Column(name, np.array([_number(v) for v in values]))
     row = next(i for i, v in enumerate(values) if not _is_missing(v) and not isinstance(v, str))
     if any(issubclass(k, (complex, np.complexfloating)) for k in kinds):
-        raise InputError(f"Complex data not supported: column {name!r} holds {shown(values[row])} at row {row}; pass its real part")
+        raise InputError(
+            f"Complex data not supported: column {name!r} holds {shown(values[row])} at row {row}; pass its real part"
+        )
     named = ", ".join(sorted(k.__name__ for k in kinds))
     raise InputTypeError(
         f"column {name!r} mixes or holds values of type {named} (row {row}: {shown(values[row])}); "
@@ -364,8 +378,8 @@ def check_index(data: Any, what: str, index: Any) -> None:
     if row is None:
         return
     raise InputError(
-        f"the index of {what} differs from that of X (row {row}: {shown(other[row])} against {shown(index[row])}); align them, "
-        f"e.g. {what}.loc[X.index], or pass {what}.to_numpy() to pair by position"
+        f"the index of {what} differs from that of X (row {row}: {shown(other[row])} against {shown(index[row])}); "
+        f"align them, e.g. {what}.loc[X.index], or pass {what}.to_numpy() to pair by position"
     )
 
 

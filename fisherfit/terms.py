@@ -140,7 +140,8 @@ def _together(dense: list[np.ndarray]) -> list[np.ndarray]:
             or column.__array_interface__["data"][0] != first + j * step
         ):
             return dense
-    return [np.lib.stride_tricks.as_strided(dense[0], (dense[0].size, len(dense)), (dense[0].strides[0], step), writeable=False)]  # fmt: skip
+    shape, strides = (dense[0].size, len(dense)), (dense[0].strides[0], step)
+    return [np.lib.stride_tricks.as_strided(dense[0], shape, strides, writeable=False)]
 
 
 def _features(got: int, wanted: int) -> str:
@@ -196,7 +197,9 @@ def used_levels(column: Column, present: np.ndarray | None = None) -> tuple[Any,
     assert column.levels is not None
     used = _used(column, present)
     if used.size == 0:
-        raise InputError(f"column {column.name!r} has no values: every row is missing or has weight zero; remove the column")
+        raise InputError(
+            f"column {column.name!r} has no values: every row is missing or has weight zero; remove the column"
+        )
     return tuple(column.levels[int(k)] for k in used)
 
 

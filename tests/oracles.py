@@ -160,3 +160,14 @@ def derivatives(name, y, theta, constants=()):
         h *= mp.mpf(10) ** -DIGITS
         up, at, down = f(m + h), f(m), f(m - h)
         return (up - down) / (2 * h), (up - 2 * at + down) / h**2
+
+
+def half_deviance(name, y, theta, constants=()):
+    """Minus half the unit deviance: the kernel less its value at mu = y."""
+    if name == "binomial":
+        top = mp.mpf(0) if y in (0, 1) else kernel(name, y, (mp.mpf(y), 1 - mp.mpf(y)))
+    elif y == 0 and name != "normal":
+        top = mp.mpf(0)
+    else:
+        top = kernel(name, y, (mp.mpf(y), *theta[1:]), constants)
+    return kernel(name, y, theta, constants) - top

@@ -13,7 +13,7 @@ LAYERS = [
     {"errors"},
     {"special", "_threads", "datasets"},
     {"_jit", "links", "families", "table"},
-    {"kernels", "blocks", "formula", "terms", "check", "response", "arguments", "files"},
+    {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files"},
     {"linalg", "likelihood", "separation"},
     {"solver", "bounds", "dispersion", "progress"},
     {"model"},

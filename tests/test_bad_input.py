@@ -32,7 +32,6 @@ from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 import fisherfit as ff
 
-# ruff: noqa: E501
 # fmt: off
 N = 40
 rng = np.random.default_rng(7)
@@ -745,6 +744,7 @@ for name, text, says in (
 ):
     refused(f"formula-{name}", ff.FormulaError, says, lambda t=text: fit(DATA, formula=t))
 refused("formula-response-text", ff.InputError, r"response 'g' holds text or categories \(a, b, c\).*\(g == 'c'\)", lambda: fit(DATA, formula="g ~ a"))
+refused("formula-response-all-missing", ff.InputError, r"y contains NaN \(row 0, 40", lambda: fit(DATA.assign(y=None), formula="y ~ a"))
 refused("formula-number", ff.FormulaError, r"expected a string.*int", lambda: fit(DATA, formula=3))
 refused("formula-of-array", ff.InputError, r"table with named columns", lambda: fit(X, Y, formula="y ~ a"))
 refused("formula-column-called-Intercept-without-one", ff.InputError, r"called 'Intercept'.*rename", lambda: fit(DATA.rename(columns={"a": "Intercept"}), formula="y ~ 0 + Intercept"))
@@ -786,6 +786,8 @@ right("formula-nullable", lambda: fit(DATA.assign(a=pd.array(WHOLE[:, 0], dtype=
 right("formula-polars", lambda: fit(pl.from_pandas(DATA), formula="y ~ a*g"), lambda: fit(DATA, formula="y ~ a*g"), 0.0)
 right("formula-arrow", lambda: fit(pa.Table.from_pandas(DATA), formula="y ~ a*g"), lambda: fit(DATA, formula="y ~ a*g"), 0.0)
 right("formula-and-the-same-y", lambda: fit(DATA, Y, formula="y ~ a + b"), normal)
+right("formula-and-the-same-pair", lambda: fit(DATA.assign(s=PAIR[:, 0], f=PAIR[:, 1]), PAIR, formula="s + f ~ a + b", family="binomial"), lambda: fit(X, PAIR, family="binomial"))
+refused("formula-and-another-pair", ff.InputError, r"y was given, and differs", lambda: fit(DATA.assign(s=PAIR[:, 0], f=PAIR[:, 1]), PAIR[:, ::-1], formula="s + f ~ a", family="binomial"))
 right("formula-without-response", lambda: fit(FRAME, Y, formula="~ a + b"), normal)
 right("formula-null-model", lambda: fit(DATA, formula="y ~ 1"), [Y.mean()])
 right("formula-offset-only", lambda: fit(DATA, formula="y ~ offset(a)"), [(Y - X[:, 0]).mean()])
@@ -832,6 +834,9 @@ refused("drop-all-rows-of-y", ff.InputError, r"every row has a missing value", l
 refused("drop-infinite", ff.InputError, r"'a'.*inf at row 3", lambda: fit(FRAME.assign(a=put(X[:, 0], 3, np.inf)), Y, missing="drop"))
 refused("drop-infinite-y", ff.InputError, r"y contains infinity.*row 3", lambda: fit(FRAME, put(put(Y, 3, np.inf), 2, np.nan), missing="drop"))
 refused("drop-at-predict", ff.InputError, r"'a' has a missing value at row 3", lambda: fit(FRAME, Y, missing="drop").predict(FRAME.assign(a=put(X[:, 0], 3, np.nan))))
+
+refused("drop-then-support", ff.InputError, r"y has the value -1 at row 5", lambda: fit(put(X, (2, 0), np.nan), put(COUNT, 5, -1.0), family="poisson", missing="drop"))
+refused("drop-then-log-of-zero", ff.FormulaError, r"is -inf at row 6", lambda: fit(DATA.assign(b=put(put(POSITIVE, 6, 0.0), 2, np.nan)), formula="y ~ log(b)", missing="drop"))
 
 
 def separated_rows_of_the_table(model: ff.GLM) -> None:
@@ -883,6 +888,12 @@ right("clone-refit", lambda: clone(fit(X, COUNT, family="poisson")).fit(X, COUNT
 right("pickle-holds-no-rows", lambda: [len(pickle.dumps(ff.GLM(formula="y ~ a*g").fit(pd.concat([DATA] * 100)))) < 60_000], [1.0])
 
 
+refused(
+    "predict-without-the-offset-of-the-fit", ff.InputError, r"offset given as an array; give offset=",
+    lambda: fit(X, Y, offset=np.ones(N)).predict(X),
+)  # fmt: skip
+
+
 def untouched() -> list[bool]:
     """Fit, predict and score leave what they are given as it is, weights and offsets included."""
     given = [X.copy(), Y.copy(), WEIGHT.copy(), DATA.copy(), MIXED.copy()]
@@ -890,7 +901,7 @@ def untouched() -> list[bool]:
     x, y, w, data, mixed = given
     ff.GLM().fit(x, y, sample_weight=w, offset=w).score(x, y, sample_weight=w, offset=w)
     ff.GLM(formula="y ~ bs(a, df=4) + C(g):b + offset(b)").fit(data, sample_weight=w).predict(data)
-    ff.GLM(missing="drop").fit(mixed, y, offset=w).predict(mixed)
+    ff.GLM(missing="drop").fit(mixed, y, offset=w).predict(mixed, offset=w)
     return [k.equals(g) if isinstance(k, pd.DataFrame) else np.array_equal(k, g) for k, g in zip(kept, given, strict=True)]
 
 
@@ -1045,7 +1056,5 @@ FORKED = """
 def test_fits_in_other_processes_agree(method, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(textwrap.dedent(FORKED).replace("METHOD", repr(method)))
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=180, check=False
-    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=180, check=False)
     assert (done.returncode, done.stdout) == (0, "alike\n"), done.stderr

@@ -64,6 +64,8 @@ print("MISSES", 0)
     poisson = copy / "families" / "poisson.py"
     text = poisson.read_text()
     assert "def unit_deviance(y, mu):\n" in text
-    poisson.write_text(text.replace("def unit_deviance(y, mu):\n", "def unit_deviance(y, mu):\n        return 7.0\n", 1))
+    poisson.write_text(
+        text.replace("def unit_deviance(y, mu):\n", "def unit_deviance(y, mu):\n        return 7.0\n", 1)
+    )
     after, _ = run(code, cache, copy.parent)
     assert after != before

@@ -182,9 +182,7 @@ def test_data_sets_are_listed_and_described(run):
     assert (code, err) == (0, "")
     assert [line.split()[0] for line in out.splitlines()[1:-2]] == [f"@{n}" for n in ff.datasets.names()]
     assert all(len(line) <= 130 for line in out.splitlines())
-    assert (
-        run("datasets", "quine") == run("datasets", "@quine") == (0, f"{ff.datasets.describe('quine')}\n", "")
-    )
+    assert run("datasets", "quine") == run("datasets", "@quine") == (0, f"{ff.datasets.describe('quine')}\n", "")
 
 
 def test_families_and_their_links_are_right(run):
@@ -192,9 +190,7 @@ def test_families_and_their_links_are_right(run):
     assert (code, err) == (0, "")
     rows = [re.split(r"  +", line) for line in out.splitlines()[1:-2]]
     assert [row[0] for row in rows] == list(ff.families.FAMILIES)
-    data = (
-        ff.datasets.load("trees")[["girth", "volume"]].iloc[::3].assign(volume=lambda t: t["volume"].round())
-    )
+    data = ff.datasets.load("trees")[["girth", "volume"]].iloc[::3].assign(volume=lambda t: t["volume"].round())
     data["volume"] **= 2
     unit = data.assign(volume=[0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1])
     for name, _, dispersion, links in rows:
@@ -379,10 +375,19 @@ def test_missing_values(run, tmp_path):
     assert_error(run("fit", "t.csv", "y ~ x"), r"'x' has a missing value at row 1 .* use --missing drop")
     code, out, err = run("fit", "t.csv", "y ~ x", "--missing", "drop")
     assert code == 0
-    assert err == (
-        "fisherfit: warning: 1 of 4 rows have missing values and were left out (MissingValuesWarning)\n"
-    )
+    assert err == ("fisherfit: warning: 1 of 4 rows have missing values and were left out (MissingValuesWarning)\n")
     assert re.search(r"Observations +3 ", out)
+
+
+def test_a_number_column_with_a_word_in_it_is_pointed_out(run, tmp_path):
+    (tmp_path / "t.csv").write_text('y,x,z,g\n1,2,"1,5",a\n3,oops,"2,5",b\n2,5,"3,5",a\n7,6,"1,5",b\n4,1,"2,5",a\n')
+    code, _, err = run("fit", "t.csv", "y ~ g")
+    assert (code, err) == (0, "")
+    _, out, err = run("fit", "t.csv", "y ~ x")
+    assert err.splitlines()[0] == ("fisherfit: warning: column 'x' is a category, since 'oops' (row 1) is not a number")
+    assert "x[T.oops]" in out
+    _, _, err = run("fit", "t.csv", "y ~ z")
+    assert err == "fisherfit: warning: column 'z' is a category, since '1,5' (row 0) is not a number\n"
 
 
 def test_separated_data_give_results_and_code_3(run):
@@ -492,14 +497,10 @@ def test_console_that_lacks_a_letter(tmp_path):
 def test_progress_bar_on_a_terminal(tmp_path, options, seen):
     rows = cli.MANY_ROWS
     rng = np.random.default_rng(0)
-    pd.DataFrame({"y": rng.poisson(2.0, rows), "x": rng.integers(0, 9, rows)}).to_csv(
-        tmp_path / "t.csv", index=False
-    )
+    pd.DataFrame({"y": rng.poisson(2.0, rows), "x": rng.integers(0, 9, rows)}).to_csv(tmp_path / "t.csv", index=False)
     command = [*MAIN, "fit", str(tmp_path / "t.csv"), "y ~ x", "--family", "poisson", "--json", *options]
     ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}
-    )
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"})
     os.close(theirs)
     with process:
         shown = b""

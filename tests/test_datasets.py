@@ -36,9 +36,7 @@ def test_text_is_never_left_as_text():
 
 
 def test_unknown_name_lists_the_known_ones():
-    with pytest.raises(
-        InputError, match=r"no data set 'quin'. Did you mean 'quine'\? Available: .*warpbreaks"
-    ):
+    with pytest.raises(InputError, match=r"no data set 'quin'. Did you mean 'quine'\? Available: .*warpbreaks"):
         datasets.load("quin")
     with pytest.raises(InputError, match=r"no data set '../x'. Available"):
         datasets.describe("../x")

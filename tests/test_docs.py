@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import inspect
 import pkgutil
 import re
 import runpy
@@ -131,7 +130,7 @@ def test_every_public_name_is_in_the_reference():
 @pytest.mark.parametrize("name", OBJECTS)
 def test_every_public_name_has_a_docstring_with_an_example(name):
     found = OBJECTS[name]
-    text = inspect.getdoc(found) if "__doc__" in vars(found) else None
+    text = found.__doc__
     assert text
     if not (isinstance(found, type) and issubclass(found, Exception)):
         assert ">>> " in text
@@ -150,9 +149,7 @@ def test_every_option_and_exit_code_is_on_the_page():
     for command, sub in commands.choices.items():
         assert f"fisherfit {command}" in page
         for action in sub._actions:
-            assert (
-                not action.option_strings or f"``{action.option_strings[-1]}" in page or action.dest == "help"
-            )
+            assert not action.option_strings or f"``{action.option_strings[-1]}" in page or action.dest == "help"
     codes = re.findall(r"^  (\d+) ", arguments.EPILOG, re.MULTILINE)
     assert codes == re.findall(r"^(\d+) +\S", page, re.MULTILINE) == ["0", "1", "2", "3", "130", "141"]
 

@@ -64,7 +64,9 @@ def test_affine_changes_of_columns(family, seed, shift, exponent):
 
 
 @SETTINGS
-@given(st.sampled_from(("normal", "gamma")), st.integers(0, 10**6), st.sampled_from((1e-60, 1e-12, 1e-4, 1e5, 1e12, 1e60)))
+@given(
+    st.sampled_from(("normal", "gamma")), st.integers(0, 10**6), st.sampled_from((1e-60, 1e-12, 1e-4, 1e5, 1e12, 1e60))
+)
 def test_units_of_the_response(family, seed, unit):
     X, y = draw(family, seed)
     a, b = fit(family, X, y), fit(family, X, unit * y)
@@ -158,7 +160,9 @@ def test_an_evaluation_is_a_sum_over_any_partition_of_the_rows(family, seed, cut
     both = part(np.arange(cut)).evaluate(theta, EXPECTED) + part(np.arange(cut, 80)).evaluate(theta, EXPECTED)
     assert both.loglik == pytest.approx(whole.loglik, rel=1e-12)
     np.testing.assert_allclose(both.score, whole.score, rtol=1e-12, atol=1e-12 * np.abs(whole.score).max())
-    np.testing.assert_allclose(both.information, whole.information, rtol=1e-12, atol=1e-12 * np.abs(whole.information).max())
+    np.testing.assert_allclose(
+        both.information, whole.information, rtol=1e-12, atol=1e-12 * np.abs(whole.information).max()
+    )
     assert both.n == whole.n == 80
 
 

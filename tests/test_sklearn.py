@@ -20,7 +20,9 @@ import fisherfit as ff
 CHECKS = list(estimator_checks_generator(ff.GLM(), legacy=True, mark="skip"))
 
 
-@pytest.mark.parametrize(("estimator", "check"), CHECKS, ids=[getattr(c, "func", c).__name__ + str(i) for i, (_, c) in enumerate(CHECKS)])
+@pytest.mark.parametrize(
+    ("estimator", "check"), CHECKS, ids=[getattr(c, "func", c).__name__ + str(i) for i, (_, c) in enumerate(CHECKS)]
+)
 def test_check_estimator(estimator, check):
     if isinstance(check, type(pytest.param)):
         pytest.skip("skipped by scikit-learn")
@@ -50,7 +52,9 @@ def test_pipeline_and_search(data):
     assert search.best_params_["link"] in ("log", "sqrt")
     assert len(cross_val_score(ff.GLM("poisson"), X, y, cv=4)) == 4
     frame = pd.DataFrame(X, columns=list("abc"))
-    mixed = make_pipeline(make_column_transformer((StandardScaler(), ["a"]), remainder="passthrough"), ff.GLM("poisson"))
+    mixed = make_pipeline(
+        make_column_transformer((StandardScaler(), ["a"]), remainder="passthrough"), ff.GLM("poisson")
+    )
     assert mixed.fit(frame, y).score(frame, y) == pytest.approx(direct.score(X, y), rel=1e-10)
 
 

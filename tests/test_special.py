@@ -5,19 +5,18 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from .oracles import EPS, ulps
 
 from fisherfit import special
 from fisherfit._jit import compiled
+
+from .oracles import EPS, ulps
 
 RNG = np.random.default_rng(20260101)
 WIDE = 10.0 ** RNG.uniform(-300, 300, 300)
 MIDDLE = np.r_[10.0 ** RNG.uniform(-3, 3, 300), np.arange(1, 160) / 8]
 ROOTS = np.r_[1.0 + RNG.uniform(-1, 1, 60) * 10.0 ** RNG.uniform(-10, -1, 60), 2.0 + RNG.uniform(-1, 1, 60) * 10.0 ** RNG.uniform(-10, -1, 60)]  # fmt: skip
 POSITIVE = np.r_[WIDE, MIDDLE, ROOTS]
-EXPONENT = np.r_[
-    RNG.uniform(-708, 709.7, 600), RNG.choice([-1.0, 1.0], 200) * 10.0 ** RNG.uniform(-300, 0, 200)
-]
+EXPONENT = np.r_[RNG.uniform(-708, 709.7, 600), RNG.choice([-1.0, 1.0], 200) * 10.0 ** RNG.uniform(-300, 0, 200)]
 
 
 def correction(x, order):

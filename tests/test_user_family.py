@@ -27,7 +27,7 @@ class StudentT(ff.Family):
     def __init__(self, nu):
         self.nu = nu
 
-    def log_density(y, mu, s, nu):  # noqa: N805
+    def log_density(y, mu, s, nu):
         z = (y - mu) / s
         return (
             math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi) - math.log(s)
@@ -84,7 +84,7 @@ def test_redefinition_takes_effect_at_once(rayleigh_data):
         class Scaled(ff.Family):
             parameters = {"sigma": "positive"}
 
-            def log_density(y, sigma):  # noqa: N805
+            def log_density(y, sigma):
                 return -2.0 * math.log(sigma) - 0.5 * k * (y / sigma) ** 2
 
         return Scaled()
@@ -100,7 +100,7 @@ def test_a_formula_replaced_in_place_takes_effect(rayleigh_data):
     class Patched(ff.Family):
         parameters = {"sigma": "positive"}
 
-        def log_density(y, sigma):  # noqa: N805
+        def log_density(y, sigma):
             return -2.0 * math.log(sigma) - 0.5 * (y / sigma) ** 2
 
     one = ff.GLM(Patched()).fit(x, y).intercept_
@@ -118,7 +118,7 @@ def test_a_formula_that_cannot_be_compiled_still_works(rayleigh_data):
     class Awkward(ff.Family):
         parameters = {"sigma": "positive"}
 
-        def log_density(y, sigma):  # noqa: N805
+        def log_density(y, sigma):
             return math.fsum((math.log(y), -2.0 * math.log(sigma), -0.5 * (y / sigma) ** 2))
 
     with pytest.warns(ff.CompilationWarning, match="plain Python"):

@@ -23,14 +23,14 @@ from ..likelihood import Likelihood
 from ..links import Link, check_pair, get_link
 from ..prediction import Predictor
 from ..prepare import Prepared, prepare
-from ..result import Result
 from ..response import WEIGHT_TYPES
+from ..result import Result
 from .report import Report, report
 
 COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
 
-class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class GLM(RegressorMixin, BaseEstimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -132,9 +132,7 @@ class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
-    ) -> GLM:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None) -> GLM:
         """Fit the model.
 
         Parameters
@@ -179,7 +177,8 @@ class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         )
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             found = report(self, family, data, likelihood)
-        self._keep(found, data, family, links, time.perf_counter() - started)
+        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
+        self._keep(found, data, family, links, time.perf_counter() - started, needs)
         return self
 
     def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
@@ -203,12 +202,14 @@ class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         >>> import numpy as np, fisherfit as ff
         >>> x = np.arange(5.0)[:, None]
         >>> ff.GLM().fit(x, [1.0, 3.0, 5.0, 7.0, 9.5]).predict([[10.0]]).round(2)
-        array([22.1])
+        array([21.9])
         """
         self._check_fitted()
         return np.asarray(self._predictor.predict(X, offset, exposure, kind))
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None) -> float:
+    def score(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
+    ) -> float:
         """D^2, the share of the deviance that the model explains, against the weighted mean of the y passed in.
 
         Parameters
@@ -246,8 +247,14 @@ class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if self.dispersion is not None:
             if isinstance(self.dispersion, str):
                 if self.dispersion not in ("pearson", "deviance", "ml"):
-                    raise InputError(f"dispersion: {self.dispersion!r} is not known; choose 'pearson', 'deviance', 'ml' or a number")
-            elif isinstance(self.dispersion, bool) or not np.isreal(self.dispersion) or not 0 < self.dispersion < np.inf:
+                    raise InputError(
+                        f"dispersion: {self.dispersion!r} is not known; choose 'pearson', 'deviance', 'ml' or a number"
+                    )
+            elif (
+                isinstance(self.dispersion, bool)
+                or not isinstance(self.dispersion, (int, float, np.integer, np.floating))
+                or not 0 < self.dispersion < np.inf
+            ):
                 raise InputError(f"dispersion: a number must be positive and finite, got {self.dispersion!r}")
         _choose("weight_type", self.weight_type, WEIGHT_TYPES)
         _choose("missing", self.missing, ("raise", "drop"))
@@ -256,11 +263,15 @@ class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             raise InputError(f"max_iter must be a whole number of at least 0, got {self.max_iter!r}")
         if not isinstance(self.tol, (int, float, np.floating)) or not self.tol >= 0:
             raise InputError(f"tol must be a number of at least 0, got {self.tol!r}")
+        if not isinstance(self.verbose, (int, np.integer, np.bool_)):
+            raise InputTypeError(f"verbose must be 0, 1 or 2, got {self.verbose!r}")
         if not isinstance(self.fit_intercept, (bool, np.bool_)):
             raise InputTypeError(f"fit_intercept must be True or False, got {self.fit_intercept!r}")
         return family, links
 
-    def _keep(self, found: Report, data: Prepared, family: Family, links: tuple[Link, ...], seconds: float) -> None:
+    def _keep(
+        self, found: Report, data: Prepared, family: Family, links: tuple[Link, ...], seconds: float, needs: Any
+    ) -> None:
         """Assign everything at once: a fit that fails before this leaves the estimator as it was."""
         for message, kind in found.warnings:
             warnings.warn(message, kind, stacklevel=3)
@@ -270,7 +281,7 @@ class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 MissingValuesWarning,
                 stacklevel=3,
             )
-        predictor = Predictor(data.terms, family, links, found.coefficients, data.offset_names, data.design.n)
+        predictor = Predictor(data.terms, family, links, found.coefficients, data.offset_names, data.design.n, needs)
         result = Result(predictor=predictor, seconds=seconds, **found.result)
         p = data.design.width
         mean = found.coefficients[:p]
@@ -294,16 +305,15 @@ class GLM(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if "alpha" in family.parameters:
             values["alpha_"] = float(found.coefficients[p])
         for name in ("feature_names_in_", "alpha_"):
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)
-        vars(self).update(values)
+        self.__dict__.update(values)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "result_")
 
 
 def _choose(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise InputError(f"{name}: {value!r} is not known; choose one of {', '.join(map(repr, choices))}")
-

@@ -78,7 +78,9 @@ def _null(family: Family, fixed: Family, data: Any, likelihood: Likelihood, simp
         null_deviance = -2.0 * value
         null_objective = value
     else:
-        found = maximise(null_simple, base, canonical=False, has_dispersion=base.has_dispersion, start=None, max_iter=100, tol=1e-20)
+        found = maximise(
+            null_simple, base, canonical=False, has_dispersion=base.has_dispersion, start=None, max_iter=100, tol=1e-20
+        )
         null_objective = found.loglik
         null_deviance = -2.0 * null_objective if edm else float("nan")
     if isinstance(family, NegativeBinomial) and family.alpha is None:

@@ -62,16 +62,37 @@ def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Rep
             return maximise(
                 lik, fam, canonical=canonical, has_dispersion=fam.has_dispersion, start=at,
                 max_iter=int(model.max_iter), tol=float(model.tol), callback=callback,
+                count=float(lik.weight.sum()) if model.weight_type == "frequency" else None,
             )  # fmt: skip
 
         fitted = fit_with_bound(run, likelihood, family, start)
     return _assemble(model, family, data, likelihood, fitted)
 
 
+@dataclass(frozen=True, eq=False)
+class _Numbering:
+    """Rows as the user counts them, where rows with missing values were left out."""
+
+    kept: np.ndarray | None
+
+    def mask(self, rows: np.ndarray) -> np.ndarray:
+        if self.kept is None:
+            return rows
+        out = np.zeros(self.kept.size, bool)
+        out[self.kept] = rows
+        return out
+
+    def indices(self, rows: np.ndarray) -> np.ndarray:
+        return rows if self.kept is None else np.flatnonzero(self.kept)[rows]
+
+
 def _start(model: Any, design: Design, likelihood: Likelihood) -> np.ndarray | None:
     if model.start_params is None:
         return None
-    start = np.asarray(model.start_params, float)
+    try:
+        start = np.asarray(model.start_params, float)
+    except (TypeError, ValueError):
+        raise InputError(f"start_params must be a list of {design.width} numbers, got {model.start_params!r}") from None
     size = sum(likelihood.widths)
     if start.ndim != 1 or start.size not in (design.width, size):
         raise InputError(
@@ -92,13 +113,15 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     size = len(names)
     notes: list[tuple[str, type[Warning]]] = []
     has_alpha = isinstance(family, NegativeBinomial) and family.alpha is None
-    fixed = type(family)(alpha=float(fitted.point[-1])) if has_alpha else family
+    fixed: Family = NegativeBinomial(alpha=float(fitted.point[-1])) if has_alpha else family
     if fitted.design is not None:
         design = fitted.design
         likelihood = replace(likelihood, designs=(design, *likelihood.designs[1:]))
     simple = likelihood
     if has_alpha:
-        simple = replace(likelihood, kernels=kernels_of(fixed, likelihood.kernels.links[:1]), designs=likelihood.designs[:1])
+        simple = replace(
+            likelihood, kernels=kernels_of(fixed, likelihood.kernels.links[:1]), designs=likelihood.designs[:1]
+        )
         fitted = with_exact_alpha(fitted, family, likelihood)
     separated = bool(fitted.separation)
     rows = fitted.separation.rows
@@ -108,6 +131,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     present = likelihood.weight > 0.0
     nobs = float(data.user_weight[present].sum()) if frequency else float(np.count_nonzero(present))
     rank = int(fitted.kept[:p].sum())
+    shown = _Numbering(data.kept_rows)
+    rows, boundary_rows = shown.mask(rows), shown.indices(fitted.boundary_rows)
     df_resid = nobs - rank - int(has_alpha)
     objective = fitted.loglik
     if has_alpha:
@@ -115,7 +140,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         deviance = -2.0 * float(at.evaluate(fitted.point[:p], VALUE).loglik)
     else:
         deviance = -2.0 * objective
-    is_edm = isinstance(family, ExponentialDispersion) or isinstance(family, NegativeBinomial)
+    is_edm = isinstance(family, (ExponentialDispersion, NegativeBinomial))
     if not is_edm:
         deviance = float("nan")
     pearson = fitted.evaluation.pearson
@@ -129,12 +154,11 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         data.trials, model.weight_type == "analytic", family.has_dispersion or family.takes_trials,
     )  # fmt: skip
     count = nobs
-    total = float(kernel_weight.sum())
     floor = 0.0
     exact = False
     if family.has_dispersion:
-        floor = rounding_floor(likelihood, family)
-        exact = deviance <= 16.0 * floor * total
+        floor = rounding_floor(likelihood, family, nobs)
+        exact = deviance <= 16.0 * floor * count and not separated
     if family.has_dispersion and not exact:
         ml = phi_likelihood.maximum(deviance, count, family.dispersion_ml(deviance, count))  # type: ignore[attr-defined]
     else:
@@ -159,6 +183,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     covariance, bse = covariance_of(model, fitted, fitted_likelihood, jacobian, phi, nobs, rank)
     coefficients = jacobian @ fitted.theta
     coefficients[:p] = design.to_user(fitted.point[:p], fitted.step[:p])
+    if not np.all(np.isfinite(coefficients)) and fitted.reason == "converged":
+        name = names[int(np.argmax(np.isinf(coefficients)))]
+        raise InputError(f"the values of column {name!r} are so small that its coefficient is not a float; rescale it")
     aliased: list[str] = []
     estimable = np.ones(size, bool)
     if fitted.null.shape[1]:
@@ -170,8 +197,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
             bse = np.sqrt(np.diag(covariance))
         notes.append((
             f"{len(aliased)} of {p} columns are combinations of columns to their left: {', '.join(aliased[:6])}"
-            f"{', ...' if len(aliased) > 6 else ''}. The coefficients are the minimum-norm solution; predictions do not "
-            "depend on it, standard errors are NaN where a coefficient is not estimable", RankWarning))  # fmt: skip
+            f"{', ...' if len(aliased) > 6 else ''}. The coefficients are the minimum-norm solution; predictions do "
+            "not depend on it, standard errors are NaN where a coefficient is not estimable", RankWarning))  # fmt: skip
     bse[~estimable] = np.nan
     if fitted.null.shape[1]:
         covariance = covariance.copy()
@@ -182,9 +209,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         bse = np.where(estimable, 0.0, np.nan)
         covariance = np.where(np.isnan(covariance), np.nan, 0.0)
     if exact:
-        notes.append(("the model reproduces the response exactly (dispersion 0)"
-                      + ("; standard errors are 0" if df_resid > 0 else "; no degrees of freedom are left, standard errors are NaN"),
-                      ExactFitWarning))  # fmt: skip
+        left = "standard errors are 0" if df_resid > 0 else "no degrees of freedom are left, standard errors are NaN"
+        notes.append((f"the model reproduces the response exactly (dispersion 0); {left}", ExactFitWarning))
     elif df_resid <= 0 and estimated and not separated:
         notes.append((f"no degrees of freedom are left ({nobs:g} observations, rank {rank}): "
                       "dispersion and standard errors are NaN", ExactFitWarning))  # fmt: skip
@@ -200,26 +226,44 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         notes.append((
             f"{int(rows.sum())} of {rows.size} rows are separated (rows {', '.join(map(str, first))}"
             f"{', ...' if rows.sum() > 5 else ''}): the likelihood has no maximum, and the estimates of {which}"
-            f"{', ...' if len(fitted.separation.coefficients) > 6 else ''} are infinite. The other coefficients are right; "
-            "see separation_", SeparationWarning))  # fmt: skip
+            f"{', ...' if len(fitted.separation.coefficients) > 6 else ''} are infinite. "
+            "Coefficients that are not named are right; see separation_", SeparationWarning))  # fmt: skip
     boundary: dict[str, Any] = {}
     if fitted.boundary_rows.size or fitted.boundary_parameters:
-        boundary = {"rows": fitted.boundary_rows, "parameters": list(fitted.boundary_parameters)}
-        what = [f"the linear predictor of row {', '.join(map(str, fitted.boundary_rows[:5]))}"] * bool(fitted.boundary_rows.size)
+        boundary = {"rows": boundary_rows, "parameters": list(fitted.boundary_parameters)}
+        what = [f"the linear predictor of row {', '.join(map(str, boundary_rows[:5]))}"] * bool(
+            fitted.boundary_rows.size
+        )
         what += [f"the parameter {name}" for name in fitted.boundary_parameters]
         notes.append((f"the maximum lies on the edge of the parameter space: {' and '.join(what)} is at its bound; "
                       "standard errors that depend on it are NaN", BoundaryWarning))  # fmt: skip
     converged = fitted.reason == "converged"
     if not converged and not separated:
         why = REASONS.get(fitted.reason, fitted.reason).format(max_iter=model.max_iter)
-        notes.append((f"not converged after {fitted.n_iter} steps: {why} (distance {fitted.decrement:.1e} standard errors). "
-                      "Estimates and standard errors are not at the maximum; check the scale of the data, or give start_params",
-                      ConvergenceWarning))  # fmt: skip
+        notes.append((
+            f"not converged after {fitted.n_iter} steps: {why} (distance {fitted.decrement:.1e} standard errors). "
+            "Estimates and standard errors are not at the maximum; check the scale of the data, or give start_params",
+            ConvergenceWarning))  # fmt: skip
 
     llf, llnull, null_deviance = likelihoods(
-        model, family, fixed, data, likelihood, simple, phi_likelihood, objective, deviance, ml, phi, count, exact, quasi
+        model,
+        family,
+        fixed,
+        data,
+        likelihood,
+        simple,
+        phi_likelihood,
+        objective,
+        deviance,
+        ml,
+        phi,
+        count,
+        exact,
+        quasi,
     )
-    n_params = rank + int(has_alpha) + int(family.has_dispersion and estimated) + (len(family.parameters) - 1 - int(has_alpha))
+    n_params = (
+        rank + int(has_alpha) + int(family.has_dispersion and estimated) + (len(family.parameters) - 1 - int(has_alpha))
+    )
     if model.weight_type == "probability" or not data.whole:
         n_params_aic = float("nan")
     else:
@@ -232,7 +276,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if data.dropped:
         notes.append((f"{data.dropped} rows with missing values were left out", UserWarning))
     distance = fitted.decrement if np.isfinite(fitted.decrement) else float("inf")
-    certificate = Certificate.of(distance, list(names), coefficients, np.where(bse == 0, np.sqrt(floor) * _nominal(fitted, jacobian), bse))
+    certificate = Certificate.of(
+        distance, list(names), coefficients, np.where(bse == 0, np.sqrt(floor) * _nominal(fitted, jacobian), bse)
+    )
     result = {
         "names": names,
         "coefficients": coefficients,
@@ -265,7 +311,17 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         "response": data.response_name,
     }
     notes = [(m, k) for m, k in notes if k is not UserWarning]
-    return Report(coefficients, result, converged, fitted.n_iter, fitted.n_restarts, aliased, fitted.separation, boundary, notes)
+    return Report(
+        coefficients,
+        result,
+        converged,
+        fitted.n_iter,
+        fitted.n_restarts,
+        aliased,
+        replace(fitted.separation, rows=rows),
+        boundary,
+        notes,
+    )
 
 
 def _cov_name(model: Any, likelihood: Likelihood) -> str:

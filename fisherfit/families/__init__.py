@@ -31,8 +31,7 @@ __all__ = [
 ]
 
 FAMILIES: dict[str, type[Family]] = {
-    cls.name: cls
-    for cls in (Normal, Binomial, Poisson, Gamma, InverseGaussian, NegativeBinomial, Tweedie, Geometric)
+    cls.name: cls for cls in (Normal, Binomial, Poisson, Gamma, InverseGaussian, NegativeBinomial, Tweedie, Geometric)
 }
 _ALIASES = {"gaussian": "normal", "bernoulli": "binomial", "inverse-gaussian": "inverse_gaussian",
             "inversegaussian": "inverse_gaussian", "negativebinomial": "negative_binomial", "nb": "negative_binomial",

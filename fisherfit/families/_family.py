@@ -24,7 +24,14 @@ SUPPORTS = ("real", "positive", "nonnegative", "unit")
 
 
 class Support(NamedTuple):
-    """Where the response may lie: an interval, with or without its ends, perhaps of whole numbers only."""
+    """Where the response may lie: an interval, with or without its ends, perhaps of whole numbers only.
+
+    Examples
+    --------
+    >>> import fisherfit as ff
+    >>> print(ff.Support(0.0, 1.0, upper_open=True))
+    [0, 1)
+    """
 
     lower: float = -inf
     upper: float = inf
@@ -194,7 +201,7 @@ class Family:
         return type(self) is type(other) and vars(self) == vars(other)
 
     def __hash__(self) -> int:
-        return hash((type(self), tuple(sorted(vars(self).items()))))
+        return hash((type(self), self.constants, tuple(self.parameters)))
 
 
 class ExponentialDispersion(Family):

@@ -17,9 +17,7 @@ def unit_deviance(y, p, q):
     if y == 1.0:
         return -2.0 * log_probability(p, q)
     if p < 1e-8 * y or q < 1e-8 * (1.0 - y):
-        return 2.0 * (
-            y * (log(y) - log_probability(p, q)) + (1.0 - y) * (log1p(-y) - log_probability(q, p))
-        )
+        return 2.0 * (y * (log(y) - log_probability(p, q)) + (1.0 - y) * (log1p(-y) - log_probability(q, p)))
     r = y * q - (1.0 - y) * p  # y - p, never a difference of numbers near 1
     return 2.0 * (r * (r / p) * excess(r / p, 1.0) + r * (r / q) * excess(-r / q, 1.0))
 

@@ -43,9 +43,7 @@ def numerical_score(log_density: Formula, supports: tuple[str, ...], fields: int
     return _tuple_of(heads)
 
 
-def numerical_observed(
-    log_density: Formula, score: Formula | None, supports: tuple[str, ...], fields: int
-) -> Formula:
+def numerical_observed(log_density: Formula, score: Formula | None, supports: tuple[str, ...], fields: int) -> Formula:
     """Minus the second derivatives, upper triangle by rows, of a log-density or of its score."""
     size, plans = _arguments(supports) + fields, _plan(supports)
     given = tupled(log_density)
@@ -220,4 +218,4 @@ def _tuple_of(heads: list[Formula]) -> Formula:
     for head in reversed(heads):
         out = _chain(head, out)
     out.takes_tuple = True
-    return out  # type: ignore[no-any-return]
+    return out

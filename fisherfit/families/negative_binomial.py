@@ -19,7 +19,6 @@ from ..errors import InputError
 from ..special import exp, expm1, log, log1p, log_count_base, log_ratio, scalar, stirling_of_reciprocal
 from ._family import Family, Formulas, Support
 
-
 # In these formulas v = (1 + alpha y) / (1 + alpha mu) - 1, and delta = v / alpha.
 
 
@@ -195,24 +194,25 @@ class NegativeBinomial(Family):
         return (mean,) if self.alpha is not None else (mean, alpha)
 
     def sample(self, rng, mu, alpha=None, size=None):
-        alpha = self.alpha if alpha is None else alpha
-        if alpha == 0.0:
-            return rng.poisson(mu, size).astype(float)
-        return rng.poisson(rng.gamma(1.0 / alpha, alpha * np.asarray(mu), size)).astype(float)
+        alpha, some = self._dispersion(alpha)
+        rate = rng.gamma(1.0 / some, some * np.asarray(mu), size)
+        return np.asarray(rng.poisson(np.where(alpha > 0.0, rate, mu)), float)
 
     def cdf(self, y, mu, alpha=None):
-        alpha = self.alpha if alpha is None else alpha
-        if alpha == 0.0:
-            return stats.poisson.cdf(y, mu)
+        alpha, some = self._dispersion(alpha)
         y = np.floor(np.asarray(y, float))
-        tail = sp.betainc(1.0 / alpha, np.maximum(y, 0.0) + 1.0, 1.0 / (1.0 + alpha * np.asarray(mu)))
-        return np.where(y < 0, 0.0, tail)
+        below = sp.betainc(1.0 / some, np.maximum(y, 0.0) + 1.0, 1.0 / (1.0 + some * np.asarray(mu)))
+        return np.where(y < 0.0, 0.0, np.where(alpha > 0.0, below, stats.poisson.cdf(y, mu)))
 
     def ppf(self, probability, mu, alpha=None):
-        alpha = self.alpha if alpha is None else alpha
-        if alpha == 0.0:
-            return stats.poisson.ppf(probability, mu)
-        return stats.nbinom.ppf(probability, 1.0 / alpha, 1.0 / (1.0 + alpha * np.asarray(mu)))
+        alpha, some = self._dispersion(alpha)
+        y = stats.nbinom.ppf(probability, 1.0 / some, 1.0 / (1.0 + some * np.asarray(mu)))
+        return np.where(alpha > 0.0, y, stats.poisson.ppf(probability, mu))
+
+    def _dispersion(self, alpha):
+        """alpha, and a positive value in its place where it is 0."""
+        alpha = np.asarray(self.alpha if alpha is None else alpha, float)
+        return alpha, np.where(alpha > 0.0, alpha, 1.0)
 
     def __repr__(self) -> str:
         return "NegativeBinomial()" if self.alpha is None else f"NegativeBinomial(alpha={self.alpha:g})"

@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 from scipy import optimize, stats
+from scipy import special as sp
 
 from ..errors import InputError
-from ..special import HALF_LOG_2PI, excess, exp, log, log_ratio, power, power_excess, scalar, stirling
+from ..special import HALF_LOG_2PI, TINY, excess, exp, log, log_ratio, power, power_excess, scalar, stirling
 from ._family import ExponentialDispersion, Support
 
 
@@ -38,7 +39,8 @@ def jump_term(j, k, lam):
     near the mode are computed as small differences.
     """
     t = (j - lam) / lam
-    return -(1.0 + k) * lam * (t * t * excess(t, 1.0)) - stirling(j)[0] - stirling(k * j)[0]
+    distance = lam * (t * t * excess(t, 1.0)) if abs(t) < 0.5 else j * log_ratio(j, lam) - (j - lam)
+    return -(1.0 + k) * distance - stirling(j)[0] - stirling(k * j)[0]
 
 
 @scalar
@@ -47,7 +49,9 @@ def base(y, phi, p):
     if y == 0.0:
         return 0.0, 0.0, 0.0
     k = (2.0 - p) / (p - 1.0)  # shape of one jump
-    lam = power(y, 2.0 - p) / (phi * (2.0 - p))  # Poisson mean of the number of jumps at mu = y
+    lam = max(power(y, 2.0 - p) / (phi * (2.0 - p)), TINY)  # Poisson mean of the number of jumps at mu = y
+    if lam > 1e14:  # the saddlepoint approximation; its relative error is of order 1 / lam
+        return -HALF_LOG_2PI - 0.5 * (log(phi) + p * log(y)), -0.5 / phi, 0.5 / phi / phi
     # the terms are close to normal in j: with a spacing of sd/4 the trapezoid sum is exact to rounding
     sd = math.sqrt(lam / (1.0 + k)) + 1.0
     stride = max(1.0, math.floor(sd / 4.0))
@@ -61,7 +65,7 @@ def base(y, phi, p):
         first += w * (j - mode)
         second += w * (j - mode) * (j - mode)
         j += direction * stride
-        if w < 1e-20 * total or j < 1.0:
+        if not w >= 1e-20 * total or j < 1.0:
             if direction < 0.0:
                 break
             direction = -1.0
@@ -74,8 +78,9 @@ def base(y, phi, p):
     value = top + log(total * stride) + 0.5 * log(k) - 2.0 * HALF_LOG_2PI - log(y)
     e = (1.0 + k) * (mode - lam + mean)
     d1 = -e / phi
-    d2 = (e + (1.0 + k) * (1.0 + k) * variance - (1.0 + k) * lam) / phi / phi
-    return value, d1, d2
+    # the variance is close to lam / (1 + k): the more jumps, the more digits cancel
+    d2 = 0.5 if lam > 1e8 else e + (1.0 + k) * (1.0 + k) * variance - (1.0 + k) * lam
+    return value, d1, d2 / phi / phi
 
 
 class Tweedie(ExponentialDispersion):
@@ -142,29 +147,36 @@ class Tweedie(ExponentialDispersion):
         return np.where(jumps > 0, rng.gamma(np.maximum(jumps, 1) * shape, 1.0) * scale, 0.0)
 
     def cdf(self, y, mu, phi=1.0):
-        y = np.asarray(y, float)
-        rate, shape, scale = self._jumps(mu, phi)
-        y, rate, scale = np.broadcast_arrays(y, rate, scale)
-        top = float(np.max(rate, initial=0.0))
-        total = np.where(y >= 0, np.exp(-rate), 0.0)
-        for j in range(1, int(top + 12 * np.sqrt(top) + 40)):
-            total = total + stats.poisson.pmf(j, rate) * stats.gamma.cdf(y, j * shape, scale=scale)
-        return np.where(y < 0, 0.0, np.minimum(total, 1.0))
+        return np.vectorize(self._probability, otypes=[float])(y, *self._jumps(mu, phi))[()]
 
     def ppf(self, probability, mu, phi=1.0):
-        probability, mu, phi = np.broadcast_arrays(np.asarray(probability, float), mu, phi)
-        out = np.empty(probability.shape)
-        for index in np.ndindex(probability.shape):
-            q, m, f = float(probability[index]), float(mu[index]), float(phi[index])
-            if not 0.0 <= q <= 1.0:
-                out[index] = np.nan
-            elif q <= float(self.cdf(0.0, m, f)):
-                out[index] = 0.0
-            elif q == 1.0:
-                out[index] = np.inf
-            else:
-                upper = m + 10.0 * np.sqrt(f * m**self.power)
-                while float(self.cdf(upper, m, f)) < q:
-                    upper *= 2.0
-                out[index] = optimize.brentq(lambda v, m=m, f=f, q=q: float(self.cdf(v, m, f)) - q, 0.0, upper, xtol=1e-12 * m)
-        return out[()]
+        return np.vectorize(self._quantile, otypes=[float])(probability, *self._jumps(mu, phi))[()]
+
+    @staticmethod
+    def _probability(y, rate, shape, scale):
+        """P(Y <= y), summed over the number of jumps."""
+        if y < 0.0:
+            return 0.0
+        reach = 12.0 * math.sqrt(rate) + 40.0
+        j = np.arange(max(1.0, math.floor(rate - reach)), math.ceil(rate + reach))
+        return min(math.exp(-rate) + float(stats.poisson.pmf(j, rate) @ sp.gammainc(j * shape, y / scale)), 1.0)
+
+    @classmethod
+    def _quantile(cls, probability, rate, shape, scale):
+        """The least y with P(Y <= y) >= probability, searched on log y."""
+        if not 0.0 <= probability <= 1.0:
+            return math.nan
+        if probability <= math.exp(-rate):
+            return 0.0
+        if probability == 1.0:
+            return math.inf
+
+        def gap(z):
+            return cls._probability(math.exp(z), rate, shape, scale) - probability
+
+        low = high = math.log(rate * shape * scale)
+        while gap(high) < 0.0:
+            high += 1.0
+        while gap(low) > 0.0:
+            low -= 4.0
+        return math.exp(optimize.brentq(gap, low, high, xtol=1e-14)) if low < high else math.exp(low)

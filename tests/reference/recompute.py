@@ -91,9 +91,7 @@ def coefficient_status(rows, signs, names, finite):
         for sign in (1, -1):
             c = np.zeros(len(names))
             c[j] = -sign
-            lp = linprog(
-                c, A_ub=moving, b_ub=0 * moving[:, 0], A_eq=fixed, b_eq=0 * fixed[:, 0], bounds=(-1, 1)
-            )
+            lp = linprog(c, A_ub=moving, b_ub=0 * moving[:, 0], A_eq=fixed, b_eq=0 * fixed[:, 0], bounds=(-1, 1))
             if -lp.fun > 1e-7:
                 reach.add("+inf" if sign > 0 else "-inf")
         status[name] = "finite" if j in finite else reach.pop() if len(reach) == 1 else "sign_indeterminate"
