@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from . import _threads
 from .kernels import Kernels
+
+CHUNK = 65_536  # rows to a task
 
 
 class DispersionLikelihood:
@@ -26,11 +31,20 @@ class DispersionLikelihood:
         self.y, self.weight = y, weight
         self.trials = np.ones_like(y) if trials is None else np.where(trials > 0, trials, 1.0)
         self.divides = divides and analytic
+        self.known: dict[float, tuple[float, ...]] = {}  # the model and the null model share a fixed phi
 
     def base(self, phi: float) -> tuple[float, float, float]:
         """The sum of base terms and two derivatives in phi."""
-        total = self.kernels.base(self.y, self.weight, self.trials, float(phi), self.divides, self.kernels.constants)
-        return tuple(float(v) for v in total)  # type: ignore[return-value]
+        if phi not in self.known:
+            spans = [slice(start, start + CHUNK) for start in range(0, self.y.size, CHUNK)]
+            parts = _threads.run(lambda rows: self._part(rows, float(phi)), spans, _threads.thread_count(None))
+            self.known[phi] = tuple(math.fsum(part[k] for part in parts) for k in range(3))
+        return self.known[phi]  # type: ignore[return-value]
+
+    def _part(self, rows: slice, phi: float) -> tuple[float, ...]:
+        k = self.kernels
+        total = k.base(self.y[rows], self.weight[rows], self.trials[rows], phi, self.divides, k.constants)
+        return tuple(float(v) for v in total)
 
     def value(self, objective: float, phi: float) -> float:
         """The log-likelihood at phi, `objective` being minus half the deviance."""

@@ -18,7 +18,7 @@ from .blocks import Design, Rows, cross
 from .kernels import EXPECTED, OBSERVED, SCORE, VALUE, Kernels
 from .linalg import merge_roots
 
-BLOCK_BYTES = 768 * 1024  # a block of the standardised design stays in the second-level cache
+BLOCK_BYTES = 3 * 1024 * 1024  # larger blocks leave the cache, smaller ones make threads wait for the interpreter
 STRIPE_BYTES = 64 * 1024 * 1024  # all stripes' matrices together
 THREAD_WORK = 400_000  # rows times columns below which threads cost more than they save
 
@@ -228,7 +228,7 @@ def dense_design(likelihood: Likelihood) -> np.ndarray:
 
 def plan(n: int, p: int) -> tuple[int, list[list[tuple[int, int]]]]:
     """Block size, and blocks by stripe: a function of n and p alone."""
-    size = int(np.clip(BLOCK_BYTES // (8 * max(p, 1)), 256, 8192))
+    size = int(np.clip(BLOCK_BYTES // (8 * max(p, 1)), 256, 65536))
     size = min(size, max(n, 1))
     blocks = [(start, min(start + size, n)) for start in range(0, n, size)] or [(0, 0)]
     count = int(np.clip(STRIPE_BYTES // (8 * max(p, 1) ** 2), 1, min(64, len(blocks))))

@@ -143,7 +143,8 @@ def log_density(name, y, theta, phi=1, constants=()):
 
 def derivatives(name, y, theta, constants=()):
     """First and second derivative of `kernel` in the mean, by differences at three times the digits."""
-    with mp.workdps(3 * DIGITS):
+    small = min(float(abs(t)) for t in theta[:2]) if name == "binomial" else 1.0
+    with mp.workdps(3 * DIGITS - int(math.log10(small))):  # 1 - p keeps its digits
         m, others = mp.mpf(theta[0]), tuple(theta[1:])
         if name == "binomial":
             q = mp.mpf(theta[1])
@@ -160,6 +161,25 @@ def derivatives(name, y, theta, constants=()):
         h *= mp.mpf(10) ** -DIGITS
         up, at, down = f(m + h), f(m), f(m - h)
         return (up - down) / (2 * h), (up - 2 * at + down) / h**2
+
+
+def score_and_information(name, y, theta, constants=()):
+    """Score, observed and expected information of the mean, as the books have them: (y - mu) / V, ..., 1 / V."""
+    if name == "binomial":
+        p, q = theta
+        return y / p - (1 - y) / q, y / p**2 + (1 - y) / q**2, 1 / p / q
+    (m, *_), y = theta, mp.mpf(y)
+    a = mp.mpf(constants[0]) if constants else mp.mpf(0)
+    v, slope = {
+        "normal": (mp.mpf(1), 0),
+        "poisson": (m, 1),
+        "gamma": (m**2, 2 * m),
+        "inverse_gaussian": (m**3, 3 * m**2),
+        "negative_binomial": (m + a * m**2, 1 + 2 * a * m),
+        "geometric": (m + m**2, 1 + 2 * m),
+        "tweedie": (m**a, a * m ** (a - 1)) if a and m > 0 else (mp.mpf(1), 0),
+    }[name]
+    return (y - m) / v, (v + (y - m) * slope) / v**2, 1 / v
 
 
 def half_deviance(name, y, theta, constants=()):

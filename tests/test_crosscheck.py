@@ -60,7 +60,9 @@ def draw(name, link, seed=0, n=250):
 def both(name, link, X, y, freq=None, var=None, offset=None):
     family, theirs, options = FAMILIES[name]
     kind = "frequency" if freq is not None else "analytic"
-    ours = ff.GLM(family, link=link, weight_type=kind).fit(X, y, sample_weight=freq if freq is not None else var, offset=offset)
+    ours = ff.GLM(family, link=link, weight_type=kind).fit(
+        X, y, sample_weight=freq if freq is not None else var, offset=offset
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = sm.GLM(y, sm.add_constant(X), family=theirs(link=LINKS[link], check_link=False, **options), freq_weights=freq,
