@@ -32,7 +32,7 @@ PAIRS = [
         name.replace("(k)", "(2)"),
         id=f"{family!r}-{name}",
         marks=[pytest.mark.slow] if name == "power(k)" and family.name != "gamma" else [],
-    )  # fmt: skip
+    )
     for family in [*(cls() for cls in FAMILIES.values()), ff.NegativeBinomial(alpha=0.3)]
     for name in LINKS_BY_SUPPORT[next(iter(family.parameters.values()))]
 ]
