@@ -155,9 +155,9 @@ def _state(
     for row, value in active.items():
         eta[row] = value
     k = likelihood.kernels
-    u, w = np.empty((eta.size, 1)), np.empty((eta.size, 1))
-    loglik = k.rows(likelihood.y, likelihood.weight, eta[:, None].copy(), k.constants, OBSERVED, u, w)
-    return eta, float(loglik), np.ascontiguousarray(u[:, 0]), np.ascontiguousarray(w[:, 0])
+    u, w = np.empty((1, eta.size)), np.empty((1, eta.size))
+    loglik = k.rows(likelihood.y, likelihood.weight, eta[None], k.constants, OBSERVED, u, w)
+    return eta, float(loglik), np.ascontiguousarray(u[0]), np.ascontiguousarray(w[0])
 
 
 def _newton(information: np.ndarray, score: np.ndarray) -> np.ndarray:

@@ -183,15 +183,15 @@ def difference_noise(model: Model, solution: Solution) -> float:
     lik = model.likelihood
     if lik.kernels.noise is None:
         return 0.0
-    eta = np.column_stack([lik.linear_predictor(solution.point, k) for k in range(len(lik.designs))])
+    eta = np.stack([lik.linear_predictor(solution.point, k) for k in range(len(lik.designs))])
     error = np.empty_like(eta)
     lik.kernels.noise(lik.y, lik.weight, np.ascontiguousarray(eta), lik.kernels.constants, error)
     _, w = lik.terms_at(eta)
     at, total = 0, 0.0
     for k in range(len(lik.designs)):
-        scale = float(np.mean(np.abs(w[:, at])))
+        scale = float(np.mean(np.abs(w[at])))
         with np.errstate(all="ignore"):
-            total += float(np.sum(error[:, k] ** 2 / np.maximum(w[:, at], 1e-3 * scale)))
+            total += float(np.sum(error[k] ** 2 / np.maximum(w[at], 1e-3 * scale)))
         at += len(lik.designs) - k
     return float(np.sqrt(total / solution.dispersion)) if np.isfinite(total) else 0.0
 

@@ -57,17 +57,17 @@ def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     share = u
     if model.weight_type == "frequency":
         with np.errstate(all="ignore"):
-            share = np.where(weight[:, None] > 0, u / np.sqrt(weight)[:, None], 0.0)
+            share = np.where(weight > 0, u / np.sqrt(weight), 0.0)
     out = np.zeros((p, p))
     edges = np.concatenate([[0], np.cumsum(likelihood.widths)])
     for a in range(k):
         for b in range(a, k):
             single = replace(likelihood, designs=(likelihood.designs[a],))
             if a == b:
-                block, _ = single.weighted_sums(np.ascontiguousarray(share[:, a] * share[:, b]), np.zeros(likelihood.n))
+                block, _ = single.weighted_sums(np.ascontiguousarray(share[a] * share[b]), np.zeros(likelihood.n))
             else:
                 _, column = single.weighted_sums(
-                    np.zeros(likelihood.n), np.ascontiguousarray(share[:, a] * share[:, b])
+                    np.zeros(likelihood.n), np.ascontiguousarray(share[a] * share[b])
                 )
                 block = column[:, None]
             out[edges[a] : edges[a + 1], edges[b] : edges[b + 1]] = block

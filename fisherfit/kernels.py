@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any
+
+import numpy as np
 
 from ._jit import compile_kernel, forgiving, is_own, source_stamp
 from .families import Family, Formulas
@@ -53,19 +56,35 @@ def _chain(link: Callable[..., Any], rest: Callable[..., Any] | None) -> Callabl
     if rest is None:
 
         def chained(eta, i, k):
-            theta, d, d2 = link(eta[i, k])
+            theta, d, d2 = link(eta[k, i])
             return theta, (d,), (d2,)
     else:
 
         def chained(eta, i, k):
-            theta, d, d2 = link(eta[i, k])
+            theta, d, d2 = link(eta[k, i])
             thetas, ds, d2s = rest(eta, i, k + 1)
             return theta + thetas, (d,) + ds, (d2,) + d2s  # noqa: RUF005  (Numba has no starred displays)
 
     return chained
 
 
-def _make_rows(parameters: Any, formulas: Formulas, stamp: str) -> Callable[..., Any]:
+def _unpacked(count: int) -> Callable[..., Any]:
+    """values -> the first `count` of them as a tuple, whose length the compiler must know."""
+    if count == 0:
+
+        def unpack(values):
+            return ()
+    else:
+        rest = _unpacked(count - 1)
+        last = count - 1
+
+        def unpack(values):
+            return rest(values) + (values[last],)  # noqa: RUF005
+
+    return unpack
+
+
+def _make_rows(parameters: Any, formulas: Formulas, unpack: Callable[..., Any], stamp: str) -> Callable[..., Any]:
     objective, score, observed = tupled(formulas.objective), tupled(formulas.score), tupled(formulas.observed)
     fisher: Any = formulas.fisher
     has_fisher = fisher is not None
@@ -75,47 +94,47 @@ def _make_rows(parameters: Any, formulas: Formulas, stamp: str) -> Callable[...,
             return (1.0,)
 
     def rows(y, weight, eta, constants, what, u, w):
-        """Sum of weighted objectives; u = d/deta and w = information of eta (upper triangle), for every row."""
+        """Sum of weighted objectives; u = d/deta and w = information of eta (upper triangle), a column for every row."""
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
         total = 0.0
         for i in range(y.size):
             f = weight[i]
             if f == 0.0:
-                for k in range(u.shape[1]):
-                    u[i, k] = 0.0
-                for k in range(w.shape[1]):
-                    w[i, k] = 0.0
+                for k in range(u.shape[0]):
+                    u[k, i] = 0.0
+                for k in range(w.shape[0]):
+                    w[k, i] = 0.0
                 continue
             theta, d, d2 = parameters(eta, i, 0)
-            arguments = theta + constants
+            arguments = theta + unpack(constants)
             total += f * objective(y[i], arguments)
             if what == 0:
                 continue
             s = score(y[i], arguments)
             for k in range(len(d)):
-                u[i, k] = f * (s[k] * d[k])
+                u[k, i] = f * (s[k] * d[k])
             if what == 2 and has_fisher:
                 info = fisher(*arguments)
                 at = 0
                 for k in range(len(d)):
                     for m in range(k, len(d)):
-                        w[i, at] = f * ((info[at] * d[k]) * d[m])
+                        w[at, i] = f * ((info[at] * d[k]) * d[m])
                         at += 1
             elif what >= 2:
                 info = observed(y[i], arguments)
                 at = 0
                 for k in range(len(d)):
                     for m in range(k, len(d)):
-                        w[i, at] = f * ((info[at] * d[k]) * d[m])
+                        w[at, i] = f * ((info[at] * d[k]) * d[m])
                         if k == m:
-                            w[i, at] -= f * (s[k] * d2[k])
+                            w[at, i] -= f * (s[k] * d2[k])
                         at += 1
         return total
 
     return rows
 
 
-def _make_base(base: Callable[..., Any], stamp: str) -> Callable[..., Any]:
+def _make_base(base: Callable[..., Any], unpack: Callable[..., Any], stamp: str) -> Callable[..., Any]:
     def bases(y, weight, trials, phi, divides, constants):
         """Sum of the terms free of the mean, with two derivatives in phi; weights divide phi or multiply the term."""
         stamp  # noqa: B018
@@ -125,7 +144,7 @@ def _make_base(base: Callable[..., Any], stamp: str) -> Callable[..., Any]:
             if f == 0.0:
                 continue
             share = f * trials[i] if divides else trials[i]
-            value, d1, d2 = base(y[i], phi / share, *constants)
+            value, d1, d2 = base(y[i], phi / share, *unpack(constants))
             f = 1.0 if divides else f
             total += f * value
             first += f * (d1 / share)
@@ -135,14 +154,14 @@ def _make_base(base: Callable[..., Any], stamp: str) -> Callable[..., Any]:
     return bases
 
 
-def _make_noise(parameters: Any, noise: Any) -> Callable[..., Any]:
+def _make_noise(parameters: Any, noise: Any, unpack: Callable[..., Any]) -> Callable[..., Any]:
     def noises(y, weight, eta, constants, out):
         """The estimated errors of u, for every row."""
         for i in range(y.size):
             theta, d, _ = parameters(eta, i, 0)
-            errors = noise(y[i], theta + constants)
+            errors = noise(y[i], theta + unpack(constants))
             for k in range(len(d)):
-                out[i, k] = weight[i] * (errors[k] * d[k])
+                out[k, i] = weight[i] * (errors[k] * d[k])
 
     return noises
 
@@ -164,14 +183,15 @@ class Kernels:
         self.formulas = family.formulas()
         self.has_fisher = self.formulas.fisher is not None
         self.n_parameters = len(family.parameters)
-        self.constants = family.constants
+        self.constants = np.array(family.constants, float)
+        unpack = _unpacked(self.constants.size)
         own = is_own(type(family)) and not any(isinstance(link, Power) for link in links)
         stamp = source_stamp() if own else ""
         chained: Callable[..., Any] | None = None
         for link, support in zip(reversed(self.links), reversed(list(family.parameters.values())), strict=True):
             chained = _chain(_restricted(link.inverse, support), chained)
-        self.plain_rows = _make_rows(chained, self.formulas, stamp)
-        self.plain_base = _make_base(self.formulas.base, stamp)
+        self.plain_rows = _make_rows(chained, self.formulas, unpack, stamp)
+        self.plain_base = _make_base(self.formulas.base, unpack, stamp)
         for function, name in (
             (self.plain_rows, _name("rows", family, links)),
             (self.plain_base, _name("base", family, ())),
@@ -181,7 +201,7 @@ class Kernels:
         self.base = compile_kernel(self.plain_base, True) if own else forgiving(self.plain_base)
         self.noise = None
         if self.formulas.noise is not None:
-            self.noise = forgiving(_make_noise(chained, self.formulas.noise))
+            self.noise = forgiving(_make_noise(chained, self.formulas.noise, unpack))
 
 
 def kernels_of(family: Family, links: Sequence[Link]) -> Kernels:
@@ -190,11 +210,9 @@ def kernels_of(family: Family, links: Sequence[Link]) -> Kernels:
     found = _cache.get(key)
     if found is None:
         found = _cache[key] = Kernels(family, links)
-    if found.constants != family.constants:
-        import copy
-
+    if tuple(found.constants) != family.constants:
         found = copy.copy(found)
-        found.family, found.constants = family, family.constants
+        found.family, found.constants = family, np.array(family.constants, float)
     return found
 
 

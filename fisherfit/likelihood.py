@@ -131,14 +131,14 @@ class Likelihood:
         return out
 
     def row_terms(self, theta: np.ndarray, kind: int = EXPECTED) -> tuple[np.ndarray, np.ndarray]:
-        """u and w, the score and information of eta, for every row."""
-        eta = np.column_stack([self.linear_predictor(theta, k) for k in range(len(self.designs))])
+        """u and w, the score and information of eta, a column for every row."""
+        eta = np.stack([self.linear_predictor(theta, k) for k in range(len(self.designs))])
         return self.terms_at(eta, kind)
 
     def terms_at(self, eta: np.ndarray, kind: int = EXPECTED) -> tuple[np.ndarray, np.ndarray]:
-        """u and w for every row at given linear predictors."""
+        """u and w, a column for every row, at given linear predictors."""
         k = len(self.designs)
-        u, w = np.empty((self.n, k)), np.empty((self.n, k * (k + 1) // 2))
+        u, w = np.empty((k, self.n)), np.empty((k * (k + 1) // 2, self.n))
         self.kernels.rows(self.y, self.weight, np.ascontiguousarray(eta), self.kernels.constants, kind, u, w)
         return u, w
 
@@ -166,8 +166,7 @@ class Likelihood:
         k, p = len(self.designs), theta.size
         edges = np.concatenate([[0], np.cumsum(self.widths)])
         size = max(stop - start for start, stop in spans)
-        eta, u, w = np.empty((size, k)), np.empty((size, k)), np.empty((size, k * (k + 1) // 2))
-        column = np.empty(size)
+        store = np.empty((2 * k + k * (k + 1) // 2) * size)
         score = np.zeros(p)
         grams = [np.zeros((width, width)) for width in self.widths] if kind >= EXPECTED else []
         information = np.zeros((p, p)) if kind >= EXPECTED else None
@@ -175,33 +174,33 @@ class Likelihood:
         n = 0
         for start, stop in spans:
             m = stop - start
+            eta, u = store[: k * m].reshape(k, m), store[k * m : 2 * k * m].reshape(k, m)
+            w = store[2 * k * m : (2 * k + k * (k + 1) // 2) * m].reshape(-1, m)
             for j in range(k):
                 rows[j].load(start, stop)
-                rows[j].predict(betas[j], column[:m])
-                eta[:m, j] = column[:m]
+                rows[j].predict(betas[j], eta[j])
             if self.offset is not None:
-                eta[:m, 0] += self.offset[start:stop]
+                eta[0] += self.offset[start:stop]
             loglik += self.kernels.rows(
-                self.y[start:stop], self.weight[start:stop], eta[:m], self.kernels.constants, kind, u[:m], w[:m]
+                self.y[start:stop], self.weight[start:stop], eta, self.kernels.constants, kind, u, w
             )
             n += m
             if kind == VALUE:
                 continue
             if kind == EXPECTED:  # u^2 / w = weight (y - mu)^2 / V
-                first = w[:m, 0]
-                pearson += float(np.sum(np.divide(u[:m, 0] ** 2, first, out=np.zeros(m), where=first > 0.0)))
+                first = w[0]
+                pearson += float(np.sum(np.divide(u[0] ** 2, first, out=np.zeros(m), where=first > 0.0)))
             at = 0
             for j in range(k):
                 here = slice(edges[j], edges[j + 1])
-                rows[j].score(np.ascontiguousarray(u[:m, j]), score[here])
+                rows[j].score(u[j], score[here])
                 for i in range(j, k):
                     if information is not None:
-                        column[:m] = w[:m, at]
                         if i == j:
-                            rows[j].gram(column[:m], grams[j])
-                        elif np.any(column[:m]):
+                            rows[j].gram(w[at], grams[j])
+                        elif np.any(w[at]):
                             there = slice(edges[i], edges[i + 1])
-                            information[there, here] += cross(rows[j], rows[i], column[:m]).T
+                            information[there, here] += cross(rows[j], rows[i], w[at]).T
                     at += 1
         for j, gram in enumerate(grams):
             information[edges[j] : edges[j + 1], edges[j] : edges[j + 1]] = gram  # type: ignore[index]

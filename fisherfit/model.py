@@ -54,7 +54,7 @@ class Model:
         p = lik.designs[0].width
         here, rest = free[:p], free[p:]
         u, w = lik.row_terms(theta)
-        weight = np.ascontiguousarray(np.maximum(w[:, 0], 0.0))
+        weight = np.ascontiguousarray(np.maximum(w[0], 0.0))
         if not np.all(np.isfinite(weight)):
             return None, None
         if self.is_linear and lik.n * p <= DENSE_LIMIT:
@@ -62,7 +62,7 @@ class Model:
             step, factor = least_squares(x, y, theta[here])
             return factor, step
         with np.errstate(all="ignore"):
-            target = np.where(weight > 0.0, u[:, 0] / np.sqrt(weight), 0.0)
+            target = np.where(weight > 0.0, u[0] / np.sqrt(weight), 0.0)
         root = lik.root(weight, 0, np.where(np.isfinite(target), target, 0.0))
         columns = np.append(here, True)
         if not here.all():

@@ -110,9 +110,9 @@ class Predictor:
             family = type(family)(alpha=float(others[0]))
             others = others[:0]
         kernels = kernels_of(family, [get_link("identity")] * len(family.parameters))
-        eta = np.column_stack(
+        eta = np.stack(
             [mu, *(np.full(mu.size, float(link.mean(v))) for link, v in zip(self.links[1:], others, strict=False))]
         )
-        k = eta.shape[1]
-        u, w = np.empty((mu.size, k)), np.empty((mu.size, k * (k + 1) // 2))
+        k = eta.shape[0]
+        u, w = np.empty((k, mu.size)), np.empty((k * (k + 1) // 2, mu.size))
         return -2.0 * float(kernels.rows(y, weight, np.ascontiguousarray(eta), kernels.constants, VALUE, u, w))

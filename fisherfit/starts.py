@@ -68,11 +68,11 @@ def _least_squares_start(likelihood: Likelihood, family: Family, eta: float) -> 
         mu = np.maximum(mu, 0.05 * mean if mean > 0 else 1.0)
     target = np.asarray(links[0].forward(mu), float)
     target = np.where(np.isfinite(target), target, eta)
-    etas = np.column_stack([target] + [np.full(y.size, float(links[k].forward(starting_mean(family, y, w)[k])))
+    etas = np.stack([target] + [np.full(y.size, float(links[k].forward(starting_mean(family, y, w)[k])))
                                        for k in range(1, len(links))])  # fmt: skip
     _, info = likelihood.terms_at(etas)
     offset = 0.0 if likelihood.offset is None else likelihood.offset
-    weight = np.ascontiguousarray(np.where(np.isfinite(info[:, 0]), info[:, 0], 0.0))
+    weight = np.ascontiguousarray(np.where(np.isfinite(info[0]), info[0], 0.0))
     gram, right = likelihood.weighted_sums(weight, weight * (target - offset))
     factor = cholesky(gram)
     if factor is None:

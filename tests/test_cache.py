@@ -54,7 +54,7 @@ import numpy as np, fisherfit as ff
 from fisherfit.kernels import kernels_of
 k = kernels_of(ff.Poisson(), [ff.links.get_link("log")])
 u, w = np.empty((1, 1)), np.empty((1, 1))
-print(repr(float(k.rows(np.array([3.0]), np.ones(1), np.zeros((1, 1)), (), 0, u, w))))
+print(repr(float(k.rows(np.array([3.0]), np.ones(1), np.zeros((1, 1)), np.empty(0), 0, u, w))))
 print("MISSES", 0)
 """
     cache = tmp_path / "cache"

@@ -324,10 +324,10 @@ def valid(family, link, etas=ETAS):
 def run(loop, family, y, eta, what):
     """Objective, u and w of one row."""
     k = len(family.parameters)
-    u, w = np.full((1, k), 7.0), np.full((1, k * (k + 1) // 2), 7.0)
-    row = np.array([[eta, *([0.3] * (k - 1))]])
+    u, w = np.full((k, 1), 7.0), np.full((k * (k + 1) // 2, 1), 7.0)
+    row = np.array([[eta], *([[0.3]] * (k - 1))])
     with np.errstate(all="ignore"):
-        return float(loop(np.array([y]), np.ones(1), row, family.constants, what, u, w)), u[0], w[0]
+        return float(loop(np.array([y]), np.ones(1), row, np.array(family.constants, float), what, u, w)), u[:, 0], w[:, 0]
 
 
 def misses(family, name, factor=1.0):
@@ -392,7 +392,7 @@ def test_compiled_equals_plain_python(family, name):
             both = np.broadcast_arrays(np.asarray(a, float), np.asarray(b, float))
             np.testing.assert_allclose(*both, rtol=4.5e-16, atol=0, err_msg=f"{y} {eta} {what}")
     for y, phi in itertools.product(ys, (0.25, 1.0)):
-        call = np.array([y]), np.ones(1), np.ones(1), phi, False, family.constants
+        call = np.array([y]), np.ones(1), np.ones(1), phi, False, np.array(family.constants, float)
         # Numba has a log-gamma of its own, which counts that are not whole reach
         np.testing.assert_allclose(kernels.plain_base(*call), kernels.base(*call), rtol=4.5e-16, atol=1e-15)
 
@@ -400,11 +400,11 @@ def test_compiled_equals_plain_python(family, name):
 def test_rows_of_weight_zero_are_absent():
     family = ff.Poisson()
     kernels = kernels_of(family, [get_link("log")])
-    y, eta = np.array([1.0, -5.0, 3.0]), np.array([[0.1], [np.nan], [0.2]])
-    u, w = np.full((3, 1), 7.0), np.full((3, 1), 7.0)
-    total = kernels.rows(y, np.array([2.0, 0.0, 1.0]), eta, (), EXPECTED, u, w)
+    y, eta = np.array([1.0, -5.0, 3.0]), np.array([[0.1, np.nan, 0.2]])
+    u, w = np.full((1, 3), 7.0), np.full((1, 3), 7.0)
+    total = kernels.rows(y, np.array([2.0, 0.0, 1.0]), eta, np.empty(0), EXPECTED, u, w)
     assert math.isfinite(total)
-    assert u[1, 0] == w[1, 0] == 0.0
+    assert u[0, 1] == w[0, 1] == 0.0
     assert np.isfinite(u).all()
 
 

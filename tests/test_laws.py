@@ -57,7 +57,7 @@ class Law:
         self.family, self.theta, self.phi = family, scalars(family, theta), phi or 1.0
         self.plain = formulas
         self.kernels = kernels_of(family, [get_link("identity")] * len(theta))
-        self.eta = np.array([theta])
+        self.eta = np.array([theta]).T
         self.ends = None
         self.formulas = formulas or family.formulas()
         self.y, measure = self.points(float(family.mean(*theta)), math.sqrt(family.variance(*arguments(theta, phi))))
@@ -67,11 +67,11 @@ class Law:
 
     def values(self, y):
         """The objective, and the term free of the mean with its derivatives, at every y."""
-        constants, one = self.family.constants, np.ones(1)
+        constants, one = np.array(self.family.constants, float), np.ones(1)
         if self.plain is not None:
             objective = [self.plain.objective(v, *self.theta, *constants) for v in y.tolist()]
             return np.array(objective), np.array([self.plain.base(v, self.phi, *constants) for v in y.tolist()])
-        u, w = np.empty((1, self.eta.size)), np.empty((1, self.eta.size * (self.eta.size + 1) // 2))
+        u, w = np.empty((self.eta.size, 1)), np.empty((self.eta.size * (self.eta.size + 1) // 2, 1))
         rows, base = self.kernels.rows, self.kernels.base
         at = [y[i : i + 1] for i in range(y.size)]
         objective = np.array([rows(v, one, self.eta, constants, VALUE, u, w) for v in at])
@@ -79,13 +79,14 @@ class Law:
 
     def derivatives(self):
         """Score and observed information at every y, one row each, at the dispersion phi."""
-        constants, n, k = self.family.constants, self.y.size, self.eta.size
+        constants, n, k = np.array(self.family.constants, float), self.y.size, self.eta.size
         if self.plain is not None:
             u = np.array([self.plain.score(v, *self.theta, *constants) for v in self.y.tolist()])
             w = np.array([self.plain.observed(v, *self.theta, *constants) for v in self.y.tolist()])
         else:
-            u, w = np.empty((n, k)), np.empty((n, k * (k + 1) // 2))
-            self.kernels.rows(self.y, np.ones(n), np.repeat(self.eta, n, axis=0), constants, OBSERVED, u, w)
+            u, w = np.empty((k, n)), np.empty((k * (k + 1) // 2, n))
+            self.kernels.rows(self.y, np.ones(n), np.repeat(self.eta, n, axis=1), constants, OBSERVED, u, w)
+            u, w = u.T, w.T
         return u / self.phi, w / self.phi
 
     def points(self, mean, sd):

@@ -55,14 +55,14 @@ def _null(family: Family, fixed: Family, data: Any, likelihood: Likelihood, simp
     """The objective and the deviance of the model without covariates (eta = offset where there is no intercept)."""
     n = likelihood.n
     if not data.design.intercept:
-        eta = np.zeros((n, len(likelihood.designs)))
+        eta = np.zeros((1, n))
         if likelihood.offset is not None:
-            eta[:, 0] = likelihood.offset
+            eta[0] = likelihood.offset
         if not isinstance(family, (ExponentialDispersion, NegativeBinomial)):
             return float("nan"), float("nan")
         k = simple.kernels
-        u, w = np.empty((n, 1)), np.empty((n, 1))
-        value = float(k.rows(simple.y, simple.weight, eta[:, :1].copy(), k.constants, VALUE, u, w))
+        u, w = np.empty((1, n)), np.empty((1, n))
+        value = float(k.rows(simple.y, simple.weight, eta, k.constants, VALUE, u, w))
         if not np.isfinite(value) and not np.isnan(value):
             return value, float("inf")
         return value, -2.0 * value if not np.isnan(value) else float("inf")
