@@ -102,20 +102,32 @@ def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
     kernel = compile_kernel(function, False)
     plain = False
 
-    def call(*arguments: Any) -> Any:
+    def give_up(error: Exception) -> None:
         nonlocal plain
+        plain = True
+        why = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "unknown")
+        warnings.warn(
+            "a formula of the family cannot be compiled and runs as plain Python, some hundred times slower; "
+            f"use only arithmetic and the math module to have it compiled ({why[:200]})",
+            CompilationWarning,
+            stacklevel=3,
+        )
+
+    def dispatcher(arguments: tuple[Any, ...]) -> Any:
+        """What Numba made of the function, compiled for these types; None where it cannot be."""
+        if not plain:
+            try:
+                kernel.compile(arguments)  # type: ignore[attr-defined]
+            except Exception as error:  # Numba has many kinds, not all with a common base
+                give_up(error)
+        return None if plain else kernel
+
+    def call(*arguments: Any) -> Any:
         if not plain:
             try:
                 return kernel(*arguments)
-            except Exception as error:  # Numba has many kinds, not all with a common base
-                plain = True
-                why = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "unknown")
-                warnings.warn(
-                    "a formula of the family cannot be compiled and runs as plain Python, some hundred times slower; "
-                    f"use only arithmetic and the math module to have it compiled ({why[:200]})",
-                    CompilationWarning,
-                    stacklevel=2,
-                )
+            except Exception as error:
+                give_up(error)
         try:
             return function(*arguments)
         except ArithmeticError:  # where compiled code has NaN, which the solver reads as "step too long"
@@ -125,7 +137,18 @@ def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:
                 return math.nan
             raise
 
+    call.dispatcher = dispatcher  # type: ignore[attr-defined]
     return call
+
+
+def address_of(kernel: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
+    """The address of the machine code of a kernel for these types; 0 for one that runs as plain Python."""
+    found: Any = kernel.dispatcher(arguments) if hasattr(kernel, "dispatcher") else kernel
+    if found is None:
+        return 0
+    found.compile(arguments)
+    result = found.overloads[arguments]
+    return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from .errors import InputError
 
 T = TypeVar("T")
 _lock = threading.RLock()
+_queue = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}
 _controller: Any = None
 _holders = 0
@@ -21,8 +22,8 @@ _limit: Any = None
 
 def _forget() -> None:
     """A forked child has none of its parent's threads: start afresh."""
-    global _lock, _pools, _holders, _limit
-    _lock, _pools, _holders, _limit = threading.RLock(), {}, 0, None
+    global _lock, _queue, _pools, _holders, _limit
+    _lock, _queue, _pools, _holders, _limit = threading.RLock(), threading.Lock(), {}, 0, None
 
 
 if hasattr(os, "register_at_fork"):
@@ -65,17 +66,43 @@ def single_threaded_blas() -> Iterator[None]:
 
 
 def run(task: Callable[[Any], T], items: Sequence[Any], threads: int) -> list[T]:
-    """task(item) for every item, in the order of the items, on `threads` threads."""
+    """task(item) for every item, in the order of the items, on `threads` threads, the calling one among them.
+
+    Threads take the next item as they become free: with one future for each, waking them would cost more than a
+    short task.
+    """
     if threads <= 1 or len(items) <= 1:
         return [task(item) for item in items]
     with _lock:
         pool = _pools.get(threads)
         if pool is None:
             pool = _pools[threads] = ThreadPoolExecutor(threads, thread_name_prefix="fisherfit")
-    futures = [pool.submit(task, item) for item in items]
+    results: list[Any] = [None] * len(items)
+    queue = iter(enumerate(items))
+    stopped = False
+
+    def work() -> None:
+        nonlocal stopped
+        try:
+            while not stopped:
+                with _queue:
+                    at, item = next(queue, (-1, None))
+                if at < 0:
+                    return
+                results[at] = task(item)
+        except BaseException:
+            stopped = True
+            raise
+
+    futures = [pool.submit(work) for _ in range(min(threads, len(items)) - 1)]
     try:
-        return [future.result() for future in futures]
-    except BaseException:
+        work()
+    finally:
+        stopped = True
         for future in futures:
             future.cancel()
-        raise
+        wait(futures)
+    for future in futures:
+        if not future.cancelled():
+            future.result()
+    return results

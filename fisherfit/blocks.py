@@ -1,8 +1,9 @@
 """A design as numbers: dense columns, centred and scaled as they are read, and categorical columns as codes.
 
-The table is never copied: `Rows.load` reads a block of rows into a buffer, whatever the layout and dtype of the
-source, and centres it there. In the standardised coordinates z = (x - centre) * inverse_scale the Gram matrix is
-well scaled and linear predictors do not cancel. The scale is a power of two, so that scaling is exact.
+The table is never copied: the pass over the rows reads a block of them into a buffer, whatever the layout of the
+source, and centres it there; large arrays of doubles it reads where they are. In the standardised coordinates
+z = (x - centre) * inverse_scale the Gram matrix is well scaled and linear predictors do not cancel. The scale is a
+power of two, so that scaling is exact.
 """
 
 from __future__ import annotations
@@ -10,16 +11,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ._jit import compiled
-
 SAMPLE = 1000  # rows that the centre and the scale of a column are taken from
-IN_PLACE = 2_000_000  # entries from which on mildly scaled doubles are read in place
+IN_PLACE_SIZE = 2_000_000  # entries from which on mildly scaled doubles are read in place
 MILD = 4.0  # largest centre, in units of the spread, that needs no centring there
 SCALE_LIMIT = 900  # exponents of two that a scale may have
+
+#: places in the row of a design in `Layout.shapes`
+INTERCEPT, DENSE, FIRST_COLUMN, N_CATEGORIES, FIRST_CATEGORY, WIDTH, ORDER, HOW, ADDRESS, LEAD = range(10)
+BY_ROW, BY_COLUMN = 0, 1  # ORDER: which of the two indices of a block of dense columns varies faster
+COLUMNS, IN_PLACE, DOUBLE_ROWS, SINGLE_ROWS = 0, 1, 2, 3  # HOW a block is read
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +62,18 @@ class Design:
         """Number of coefficients of the intercept and the dense columns."""
         return self.width - sum(c.width for c in self.categorical)
 
+    @cached_property
+    def layout(self) -> Layout:
+        """What the compiled pass is told of the design."""
+        return Layout.of((self,))
+
     def every(self, stride: int) -> Design:
-        """Every stride-th row, copied."""
+        """Every stride-th row."""
         rows = slice(None, None, stride)
         return replace(
             self,
             n=len(range(0, self.n, stride)),
-            dense=tuple(np.ascontiguousarray(a[rows]) for a in self.dense),
+            dense=tuple(a[rows] for a in self.dense),
             categorical=tuple(Categorical(np.ascontiguousarray(c.codes[rows]), c.width) for c in self.categorical),
         )
 
@@ -142,6 +152,7 @@ def make_design(
     present: np.ndarray | None = None,
 ) -> Design:
     """A Design with the standardisation of its dense columns taken from a strided sample of the rows present."""
+    dense = [_plain(a) for a in dense]
     width = int(intercept) + sum(1 if a.ndim == 1 else a.shape[1] for a in dense) + sum(c.width for c in categorical)
     centre, spread, size = _moments(dense, n, present)
     if not intercept:
@@ -165,11 +176,30 @@ def make_design(
 
 
 def _readable(dense: Sequence[np.ndarray], n: int) -> bool:
-    """True for one large array of doubles in row order, whose blocks BLAS can read where they are."""
-    if len(dense) != 1 or dense[0].ndim != 2 or dense[0].size < IN_PLACE:
-        return False
+    """True for one large array of doubles in row or column order, whose blocks BLAS can read where they are."""
+    return sum(a.size for a in dense) >= IN_PLACE_SIZE and _order(dense, n) is not None
+
+
+def _order(dense: Sequence[np.ndarray], n: int) -> int | None:
+    """BY_ROW or BY_COLUMN for a single matrix of doubles that BLAS can read where it is."""
+    if len(dense) != 1 or dense[0].ndim != 2 or dense[0].dtype != np.dtype(float) or n == 0:
+        return None
     a = dense[0]
-    return a.dtype == np.dtype(float) and a.dtype.isnative and a.flags.c_contiguous and a.flags.aligned
+    rows, columns = a.strides
+    if not (a.flags.aligned and a.shape[1]):
+        return None
+    if columns == 8 and rows >= 8 * a.shape[1] and rows % 8 == 0:
+        return BY_ROW
+    return BY_COLUMN if rows == 8 and columns >= 8 * n and columns % 8 == 0 else None
+
+
+def _plain(a: np.ndarray) -> np.ndarray:
+    """Doubles and singles as they are; else a copy, of small whole numbers in singles, which hold them exactly."""
+    even = a.flags.aligned and all(step % a.itemsize == 0 for step in a.strides)
+    if even and a.dtype.kind == "f" and a.dtype.isnative and a.itemsize in (4, 8):
+        return a
+    small = a.dtype.kind in "biu" and a.itemsize <= 2
+    return np.ascontiguousarray(a, dtype=np.float32 if small else float)
 
 
 def _moments(
@@ -208,161 +238,56 @@ def constant_design(n: int, name: str) -> Design:
     return make_design([name], n, True, ())
 
 
-def _categorical_predict(codes, beta, at, eta):
-    for i in range(codes.size):
-        if codes[i] >= 0:
-            eta[i] += beta[at + codes[i]]
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Designs as the compiled pass reads them: tables of addresses, steps and dtypes (see `fisherfit.passes`).
+
+    The addresses hold as long as the designs do.
+    """
+
+    shapes: np.ndarray
+    columns: np.ndarray
+    standards: np.ndarray
+    categories: np.ndarray
+
+    @classmethod
+    def of(cls, designs: Sequence[Design]) -> Layout:
+        """The tables of one or several designs of the same rows."""
+        shapes = np.zeros((len(designs), 10), np.int64)
+        columns: list[tuple[int, ...]] = []
+        categories: list[tuple[int, int]] = []
+        for shape, d in zip(shapes, designs, strict=True):
+            width = d.dense_width - int(d.intercept)
+            shape[[INTERCEPT, DENSE, FIRST_COLUMN]] = int(d.intercept), width, len(columns)
+            shape[[N_CATEGORIES, FIRST_CATEGORY, WIDTH]] = len(d.categorical), len(categories), d.width
+            shape[[ORDER, HOW, ADDRESS, LEAD]] = _reading(d, width)
+            for a in d.dense:
+                matrix = a if a.ndim == 2 else a[:, None]
+                step, address, item = matrix.strides[0] // matrix.itemsize, _address(matrix), matrix.itemsize
+                columns += [(address + j * matrix.strides[1], step, item) for j in range(matrix.shape[1])]
+            categories += [(_address(c.codes), c.width) for c in d.categorical]
+        standards = [np.stack([d.centre, d.inverse_scale], axis=1) for d in designs]
+        return cls(
+            shapes,
+            np.array(columns, np.int64).reshape(-1, 3),
+            np.ascontiguousarray(np.concatenate(standards)),
+            np.array(categories, np.int64).reshape(-1, 2),
+        )
 
 
-def _categorical_score(codes, u, out, at):
-    for i in range(codes.size):
-        if codes[i] >= 0:
-            out[at + codes[i]] += u[i]
+def _address(a: np.ndarray) -> int:
+    return int(a.__array_interface__["data"][0])
 
 
-def _categorical_dense(codes, w, z, out, at, first):
-    for i in range(codes.size):
-        if codes[i] >= 0:
-            row = at + codes[i]
-            out[row, row] += w[i]
-            if first == 1:
-                out[row, 0] += w[i]
-            for j in range(z.shape[1]):
-                out[row, first + j] += w[i] * z[i, j]
-
-
-def _categorical_pair(codes, other, w, out, at, to):
-    for i in range(codes.size):
-        if codes[i] >= 0 and other[i] >= 0:
-            out[to + other[i], at + codes[i]] += w[i]
-
-
-def _scale_rows(z, w, out):
-    """out = sqrt(w) z; False, with the work undone, where a weight is negative."""
-    for i in range(w.size):
-        if not w[i] >= 0.0:
-            return False
-    for i in range(w.size):
-        s = np.sqrt(w[i])
-        for j in range(z.shape[1]):
-            out[i, j] = s * z[i, j]
-    return True
-
-
-class Rows:
-    """A block of rows of a design, read into buffers that one thread owns, or where they are."""
-
-    def __init__(self, design: Design, size: int) -> None:
-        self.design = design
-        self.first = int(design.intercept)
-        self.width = design.dense_width - self.first
-        self.in_place = _readable(design.dense, design.n) and not design.centre.any()
-        self.in_place &= bool(np.all(design.inverse_scale == 1.0))
-        self.buffer = np.empty((0 if self.in_place else size, self.width))
-        self.scaled = np.empty((size, self.width))
-        self.codes: list[np.ndarray] = []
-        self.z = self.buffer
-        self.centred = bool(np.any(design.centre))
-        self.rescaled = bool(np.any(design.inverse_scale != 1.0))
-
-    def load(self, start: int, stop: int) -> None:
-        """Read rows start to stop."""
-        d = self.design
-        self.codes = [c.codes[start:stop] for c in d.categorical]
-        if self.in_place:
-            self.z = d.dense[0][start:stop]
-            return
-        self.z = z = self.buffer[: stop - start]
-        at = 0
-        for source in d.dense:
-            part = source[start:stop] if source.ndim == 2 else source[start:stop, None]
-            target = z[:, at : at + part.shape[1]]
-            if self.centred:
-                np.subtract(part, d.centre[at : at + part.shape[1]], out=target, casting="unsafe", dtype=float)
-            else:
-                target[...] = part
-            at += part.shape[1]
-        if self.rescaled:
-            z *= d.inverse_scale
-
-    def predict(self, beta: np.ndarray, out: np.ndarray) -> None:
-        """out = the linear predictor without its offset."""
-        at = self.design.dense_width
-        np.dot(self.z, beta[self.first : at], out=out)
-        if self.first:
-            out += beta[0]
-        for codes, c in zip(self.codes, self.design.categorical, strict=True):
-            compiled(_categorical_predict)(codes, beta, at, out)
-            at += c.width
-
-    def score(self, u: np.ndarray, out: np.ndarray) -> None:
-        """out += X'u."""
-        at = self.design.dense_width
-        if self.first:
-            out[0] += u.sum()
-        out[self.first : at] += u @ self.z
-        for codes, c in zip(self.codes, self.design.categorical, strict=True):
-            compiled(_categorical_score)(codes, u, out, at)
-            at += c.width
-
-    def gram(self, w: np.ndarray, out: np.ndarray) -> None:
-        """out += X' diag(w) X, its lower triangle."""
-        d = self.design
-        first, dense, scaled = self.first, d.dense_width, self.scaled[: w.size]
-        if first:
-            out[0, 0] += w.sum()
-            out[1:dense, 0] += w @ self.z
-        if self.width:
-            if self._scale(w, scaled):
-                out[first:dense, first:dense] += scaled.T @ scaled
-            else:
-                out[first:dense, first:dense] += (self.z * w[:, None]).T @ self.z
-        at = dense
-        for i, (codes, c) in enumerate(zip(self.codes, d.categorical, strict=True)):
-            compiled(_categorical_dense)(codes, w, self._own(), out, at, first)
-            to = at + c.width
-            for other, o in zip(self.codes[i + 1 :], d.categorical[i + 1 :], strict=True):
-                compiled(_categorical_pair)(codes, other, w, out, at, to)
-                to += o.width
-            at += c.width
-
-    def _scale(self, w: np.ndarray, scaled: np.ndarray) -> bool:
-        if self.z.flags.writeable:
-            return bool(compiled(_scale_rows)(self.z, w, scaled))
-        if not np.all(w >= 0.0):  # a read-only array is another type to Numba: NumPy serves it
-            return False
-        np.multiply(self.z, np.sqrt(w)[:, None], out=scaled)
-        return True
-
-    def _own(self) -> np.ndarray:
-        if self.z.flags.writeable:
-            return self.z
-        self.scaled[: self.z.shape[0]] = self.z
-        return self.scaled[: self.z.shape[0]]
-
-    def expand(self) -> np.ndarray:
-        """The block as one dense matrix, for the fallback by QR."""
-        d = self.design
-        out = np.zeros((self.z.shape[0], d.width))
-        out[:, : self.first] = 1.0
-        out[:, self.first : d.dense_width] = self.z
-        at = d.dense_width
-        for codes, c in zip(self.codes, d.categorical, strict=True):
-            rows = np.flatnonzero(codes >= 0)
-            out[rows, at + codes[rows]] = 1.0
-            at += c.width
-        return out
-
-
-def cross(a: Rows, b: Rows, w: np.ndarray) -> np.ndarray:
-    """X_a' diag(w) X_b for two different designs."""
-    out = np.empty((a.design.width, b.design.width))
-    for j in range(b.design.width):
-        unit = np.zeros(b.design.width)
-        unit[j] = 1.0
-        column = np.empty(w.size)
-        b.predict(unit, column)
-        here = np.zeros(a.design.width)
-        a.score(w * column, here)
-        out[:, j] = here
-    return out
+def _reading(d: Design, width: int) -> tuple[int, int, int, int]:
+    """ORDER, HOW, ADDRESS and LEAD of the dense columns of a design."""
+    if len(d.dense) != 1 or d.dense[0].ndim != 2 or width == 0 or d.n == 0:
+        return BY_COLUMN, COLUMNS, 0, 0
+    a = d.dense[0]
+    order = _order(d.dense, d.n)
+    if order is not None and not d.centre.any() and bool(np.all(d.inverse_scale == 1.0)):
+        return order, IN_PLACE, _address(a), a.strides[order] // 8
+    if a.strides[1] == a.itemsize and a.strides[0] >= a.itemsize * width:
+        how = DOUBLE_ROWS if a.itemsize == 8 else SINGLE_ROWS
+        return BY_ROW, how, _address(a), a.strides[0] // a.itemsize
+    return BY_COLUMN, COLUMNS, 0, 0

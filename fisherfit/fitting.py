@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from . import bounds
 from . import separation as sep
 from .families import Family
 from .infinite import find_separation, finite_part
-from .likelihood import EXPECTED, Evaluation, Likelihood, dense_design
-from .linalg import EPS, cholesky, residuals
+from .likelihood import EXPECTED, OBSERVED, Evaluation, Likelihood, dense_design
+from .linalg import EPS, Factor, cholesky, residuals
 from .model import DENSE_LIMIT, Fitted, Model, in_user_order, null_space_in_user_order
 from .solver import Solution, natural_gradient
 from .starts import interior_start, null_start
 
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
-PILOT = 32  # the pilot sees every 32nd row
+COARSE, FINE = 30, 200  # rows for every coefficient in the two samples of the pilot
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
 
 
@@ -42,12 +42,14 @@ def maximise(
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
     begin = null_start(likelihood, family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
-    first = _pilot(model, begin) if start is None and model.lazy else None
-    begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
-    found_information = known.information
-    assert found_information is not None
-    first_evaluation: Evaluation | None = known
-    factor = cholesky(found_information[:p, :p])
+    pilot = _pilot(model, begin) if start is None and model.lazy else None
+    if pilot is None:
+        pilot = Pilot(begin, None, likelihood.evaluate(begin, EXPECTED))
+    begin, factor = pilot.theta, pilot.metric
+    if factor is None:
+        assert pilot.first is not None
+        assert pilot.first.information is not None
+        factor = cholesky(pilot.first.information[:p, :p])
     if factor is None or factor.poor:
         design = likelihood.designs[0]
         root = likelihood.root(present.astype(float))
@@ -56,7 +58,7 @@ def maximise(
         kept[:p] = in_user_order(root, rounding, design.position)
         null = null_space_in_user_order(root, kept[:p], design.position)
         begin = np.where(kept, begin, 0.0) if design.intercept else begin
-        first_evaluation = None
+        pilot = Pilot(begin)
         if model.is_linear and design.centre.any():
             # compensated least squares needs the columns exactly; the rounding of x - centre would be a perturbation
             exact = design.uncentred()
@@ -68,7 +70,8 @@ def maximise(
         return natural_gradient(
             model,
             at,
-            first=first_evaluation if at is begin else None,
+            first=pilot.first if at is begin else None,
+            metric=pilot.metric if at is begin else None,
             free=kept,
             max_iter=max_iter,
             tol=tol,
@@ -107,21 +110,53 @@ def maximise(
     return replace(_regular(model, solution, kept, null, restarts), design=likelihood.designs[0])
 
 
-def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | None:
-    """The maximum on every 32nd row as a start, evaluated on all rows, unless it is far from their maximum."""
-    sample = replace(model, likelihood=model.likelihood.every(PILOT), count=model.count / PILOT)
+@dataclass(frozen=True, eq=False)
+class Pilot:
+    """Where a sample of the rows says the maximum is, and the information there: its factor, or an evaluation."""
+
+    theta: np.ndarray
+    metric: Factor | None = None
+    first: Evaluation | None = None
+
+
+def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
+    """The maximum on a small sample, moved on by one step on a larger one, whose information serves for chord steps.
+
+    Samples are every k-th row, k a prime, so that sorted data and periods do no harm. None where the sample has no
+    maximum, or one that is far from that of all rows.
+    """
+    n, p = model.likelihood.n, begin.size
+    sample = model.every(_stride(n, COARSE * p, 37))
     if not (sample.likelihood.weight > 0.0).any():
         return None
-    found = natural_gradient(sample, begin, max_iter=20, tol=1e-6)
+    first = sample.evaluate(begin, EXPECTED)
+    assert first.information is not None
+    seen = np.diag(first.information) > 0.0
+    found = natural_gradient(sample, begin, first=first, free=seen, max_iter=20, tol=1e-3)
     if not found.converged or not np.all(np.isfinite(found.theta)):
         return None
-    there = model.evaluate(found.theta, EXPECTED)
+    stride = _stride(n, FINE * p, 11)
+    sample = model.every(stride)
+    kind = EXPECTED if model.canonical else OBSERVED
+    there = sample.evaluate(found.theta, kind)
     assert there.information is not None
-    factor = cholesky(there.information)
-    if factor is None or not np.isfinite(there.loglik):
+    factor = cholesky(stride * there.information) if stride > 1 and seen.all() else None
+    if factor is not None and not factor.poor and np.isfinite(there.loglik):
+        step = factor.solve(stride * there.score)
+        if float(there.score @ step) < 0.05 * sample.total * model.dispersion(there):
+            return Pilot(found.theta + step, factor)
+    whole = model.evaluate(found.theta, EXPECTED)
+    assert whole.information is not None
+    factor = cholesky(whole.information)
+    if factor is None or not np.isfinite(whole.loglik):
         return None
-    decrement = float(there.score @ factor.solve(there.score)) / model.dispersion(there)
-    return (found.theta, there) if decrement < 0.05 * model.total else None
+    decrement = float(whole.score @ factor.solve(whole.score)) / model.dispersion(whole)
+    return Pilot(found.theta, None, whole) if decrement < 0.05 * model.total else None
+
+
+def _stride(n: int, rows: int, most: int) -> int:
+    """The largest prime stride, at most `most`, that leaves this many rows; 1 where none does."""
+    return next((k for k in (37, 23, 11, 7, 5, 3, 2) if k <= most and n >= k * rows), 1)
 
 
 def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._jit import compile_kernel, forgiving, is_own, source_stamp
+from ._jit import address_of, compile_kernel, forgiving, is_own, source_stamp
 from .families import Family, Formulas
 from .families.differences import tupled
 from .links import Link, Power
@@ -94,7 +94,7 @@ def _make_rows(parameters: Any, formulas: Formulas, unpack: Callable[..., Any], 
             return (1.0,)
 
     def rows(y, weight, eta, constants, what, u, w):
-        """Sum of weighted objectives; u = d/deta and w = information of eta (upper triangle), a column for every row."""
+        """Sum of weighted objectives; u = d/deta, w = information of eta (upper triangle): a column for every row."""
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
         total = 0.0
         for i in range(y.size):
@@ -198,10 +198,25 @@ class Kernels:
         ):
             function.__name__ = function.__qualname__ = name
         self.rows = compile_kernel(self.plain_rows, True) if own else forgiving(self.plain_rows)
+        self._address: int | None = None
         self.base = compile_kernel(self.plain_base, True) if own else forgiving(self.plain_base)
         self.noise = None
         if self.formulas.noise is not None:
             self.noise = forgiving(_make_noise(chained, self.formulas.noise, unpack))
+
+    def address(self) -> int:
+        """Where the machine code of `rows` is, for other compiled code to call; 0 where it is plain Python."""
+        if self._address is None:
+            self._address = address_of(self.rows, rows_arguments())
+        return self._address
+
+
+def rows_arguments() -> tuple[Any, ...]:
+    """The types that the row kernel takes: y, weight, eta, constants, what, u, w."""
+    from numba import types
+
+    one, two = types.Array(types.float64, 1, "C"), types.Array(types.float64, 2, "C")
+    return one, one, two, one, types.int64, two, two
 
 
 def kernels_of(family: Family, links: Sequence[Link]) -> Kernels:

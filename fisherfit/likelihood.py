@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from . import _threads
-from .blocks import Design, Rows, cross
+from .blocks import Design, Layout
 from .kernels import EXPECTED, OBSERVED, SCORE, VALUE, Kernels
 from .linalg import merge_roots
 
-BLOCK_BYTES = 3 * 1024 * 1024  # larger blocks leave the cache, smaller ones make threads wait for the interpreter
+T = TypeVar("T")
+BLOCK_BYTES = 512 * 1024  # a block and its weighted copy stay in the second-level cache
+STRIPES = 64
+LONGEST = 10_000_000  # entries of a stripe: a thread that works on one does not hear Ctrl-C
 STRIPE_BYTES = 64 * 1024 * 1024  # all stripes' matrices together
 THREAD_WORK = 400_000  # rows times columns below which threads cost more than they save
 
@@ -71,17 +75,68 @@ class Likelihood:
         """The coefficients of every parameter."""
         return np.split(theta, np.cumsum(self.widths)[:-1])
 
+    @cached_property
+    def layout(self) -> Layout:
+        """The designs as the compiled pass reads them."""
+        return self.designs[0].layout if len(self.designs) == 1 else Layout.of(self.designs)
+
     def evaluate(self, theta: np.ndarray, kind: int = EXPECTED) -> Evaluation:
         """Log-likelihood, score and (kind EXPECTED or OBSERVED) information in one pass over the rows."""
-        parts = self._each_stripe(lambda rows, spans: self._sum(theta, kind, rows, spans))
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        if total.information is not None:
-            lower = np.tril(total.information, -1)
-            full = lower + lower.T + np.diag(np.diag(total.information))
-            total = replace(total, information=full)
-        return total
+        kernel = self.kernels.address()
+        if not kernel:
+            return self._evaluate_by_rows(theta, kind)
+        run, lay, p = _pass("evaluate"), self.layout, theta.size
+        offset = 0 if self.offset is None else _address(self.offset)
+        vectors = np.array([_address(self.y), _address(self.weight), offset])
+        theta = np.ascontiguousarray(theta, float)
+
+        def add(start: int, stop: int, size: int) -> tuple[float, float, np.ndarray, np.ndarray]:
+            score, information = np.zeros(p), np.zeros((p, p) if kind >= EXPECTED else (0, 0))
+            loglik, pearson = run(
+                kernel, kind, blas_addresses(), vectors, lay.shapes, lay.columns, lay.standards, lay.categories,
+                start, stop, size, theta, self.kernels.constants, score, information,
+            )  # fmt: skip
+            return loglik, pearson, score, information
+
+        (loglik, pearson, score, information), *rest = self._each_stripe(add)
+        for part in rest:
+            loglik, pearson = loglik + part[0], pearson + part[1]
+            score += part[2]
+            information += part[3]
+        if kind >= EXPECTED and any(d.width > 1 for d in self.designs[1:]):
+            self._add_crosses(information, self.row_terms(theta, kind)[1])
+        return Evaluation(loglik, score, _symmetric(information) if kind >= EXPECTED else None, self.n, kind, pearson)
+
+    def _evaluate_by_rows(self, theta: np.ndarray, kind: int) -> Evaluation:
+        """The same where the row kernel is plain Python: all rows at once."""
+        k = len(self.designs)
+        eta = np.stack([self.linear_predictor(theta, j) for j in range(k)])
+        u, w = np.empty((k, self.n)), np.empty((k * (k + 1) // 2, self.n))
+        loglik = float(self.kernels.rows(self.y, self.weight, eta, self.kernels.constants, kind, u, w))
+        edges = np.concatenate([[0], np.cumsum(self.widths)])
+        score, information = np.zeros(theta.size), np.zeros((theta.size, theta.size))
+        pearson = 0.0
+        for j in range(k if kind >= SCORE else 0):
+            here, own = slice(edges[j], edges[j + 1]), j * k - j * (j - 1) // 2
+            gram, score[here] = self.weighted_sums(w[own] if kind >= EXPECTED else None, u[j], j)
+            if kind >= EXPECTED:
+                information[here, here] = gram
+        if kind >= EXPECTED:
+            self._add_crosses(information, w)
+        if kind == EXPECTED:
+            pearson = float(np.sum(np.divide(u[0] ** 2, w[0], out=np.zeros(self.n), where=w[0] > 0.0)))
+        return Evaluation(loglik, score, _symmetric(information) if kind >= EXPECTED else None, self.n, kind, pearson)
+
+    def _add_crosses(self, information: np.ndarray, w: np.ndarray) -> None:
+        """The information between parameters, X_i' diag(w_ij) X_j for i > j, from the rows' terms w."""
+        edges, pair = np.concatenate([[0], np.cumsum(self.widths)]), 0
+        for j in range(len(self.designs)):
+            for i in range(j, len(self.designs)):
+                for c, unit in enumerate(np.eye(self.widths[i]) if i > j else ()):
+                    column = w[pair] * project(self.designs[i], unit, self.threads)
+                    row = information[edges[i] + c, edges[j] : edges[j + 1]]
+                    row[:] = self.weighted_sums(None, column, j)[1]
+                pair += 1
 
     def every(self, stride: int) -> Likelihood:
         """The likelihood of every stride-th row."""
@@ -96,15 +151,7 @@ class Likelihood:
 
     def linear_predictor(self, theta: np.ndarray, parameter: int = 0, offset: bool = True) -> np.ndarray:
         """eta of one parameter for every row (n floats)."""
-        out = np.empty(self.n)
-        beta = self.split(theta)[parameter]
-
-        def fill(rows: list[Rows], spans: list[tuple[int, int]]) -> None:
-            for start, stop in spans:
-                rows[parameter].load(start, stop)
-                rows[parameter].predict(beta, out[start:stop])
-
-        self._each_stripe(fill)
+        out = project(self.designs[parameter], self.split(theta)[parameter], self.threads)
         if offset and parameter == 0 and self.offset is not None:
             out += self.offset
         return out
@@ -112,14 +159,16 @@ class Likelihood:
     def root(self, weight: np.ndarray, parameter: int = 0, target: np.ndarray | None = None) -> np.ndarray:
         """The triangular R with R'R = X' diag(weight) X, by QR over the blocks; with `target`, of [X, target]."""
         scale = np.sqrt(weight)
+        design = self.designs[parameter]
 
-        def factor(rows: list[Rows], spans: list[tuple[int, int]]) -> np.ndarray:
+        def factor(start: int, stop: int, size: int) -> np.ndarray:
             here: np.ndarray | None = None
-            for start, stop in spans:
-                rows[parameter].load(start, stop)
-                x = rows[parameter].expand() * scale[start:stop, None]
+            size = max(size, 4 * design.width)  # each merge factors the earlier R again
+            for begin in range(start, stop, size):
+                end = min(begin + size, stop)
+                x = expand(design, begin, end) * scale[begin:end, None]
                 if target is not None:
-                    x = np.column_stack([x, target[start:stop]])
+                    x = np.column_stack([x, target[begin:end]])
                 here = merge_roots(here, x)
             assert here is not None
             return here
@@ -142,97 +191,97 @@ class Likelihood:
         self.kernels.rows(self.y, self.weight, np.ascontiguousarray(eta), self.kernels.constants, kind, u, w)
         return u, w
 
-    def weighted_sums(self, w: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """X' diag(w) X and X'u of the first parameter, for weights that are given row by row."""
-        p = self.designs[0].width
+    def weighted_sums(self, w: np.ndarray | None, u: np.ndarray, parameter: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """X' diag(w) X and X'u of one parameter, for weights that are given row by row (None: X'u alone)."""
+        design = self.designs[parameter]
+        run, lay, p = _pass("collect"), design.layout, design.width
+        u = np.ascontiguousarray(u)
+        weight = np.empty(0) if w is None else np.ascontiguousarray(w)
 
-        def total(rows: list[Rows], spans: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
-            gram, score = np.zeros((p, p)), np.zeros(p)
-            for start, stop in spans:
-                rows[0].load(start, stop)
-                rows[0].gram(w[start:stop], gram)
-                rows[0].score(u[start:stop], score)
+        def add(start: int, stop: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+            gram, score = np.zeros((p, p) if w is not None else (0, 0)), np.zeros(p)
+            run(
+                blas_addresses(), lay.shapes[0], lay.columns, lay.standards, lay.categories,
+                start, stop, size, u, weight, score, gram,
+            )  # fmt: skip
             return gram, score
 
-        gram, score = np.zeros((p, p)), np.zeros(p)
-        for g, s in self._each_stripe(total):
-            gram += g
-            score += s
-        lower = np.tril(gram, -1)
-        return lower + lower.T + np.diag(np.diag(gram)), score
+        (gram, score), *rest = self._each_stripe(add)
+        for more, part in rest:
+            gram += more
+            score += part
+        return _symmetric(gram), score
 
-    def _sum(self, theta: np.ndarray, kind: int, rows: list[Rows], spans: list[tuple[int, int]]) -> Evaluation:
-        betas = self.split(theta)
-        k, p = len(self.designs), theta.size
-        edges = np.concatenate([[0], np.cumsum(self.widths)])
-        size = max(stop - start for start, stop in spans)
-        store = np.empty((2 * k + k * (k + 1) // 2) * size)
-        score = np.zeros(p)
-        grams = [np.zeros((width, width)) for width in self.widths] if kind >= EXPECTED else []
-        information = np.zeros((p, p)) if kind >= EXPECTED else None
-        loglik = pearson = 0.0
-        n = 0
-        for start, stop in spans:
-            m = stop - start
-            eta, u = store[: k * m].reshape(k, m), store[k * m : 2 * k * m].reshape(k, m)
-            w = store[2 * k * m : (2 * k + k * (k + 1) // 2) * m].reshape(-1, m)
-            for j in range(k):
-                rows[j].load(start, stop)
-                rows[j].predict(betas[j], eta[j])
-            if self.offset is not None:
-                eta[0] += self.offset[start:stop]
-            loglik += self.kernels.rows(
-                self.y[start:stop], self.weight[start:stop], eta, self.kernels.constants, kind, u, w
-            )
-            n += m
-            if kind == VALUE:
-                continue
-            if kind == EXPECTED:  # u^2 / w = weight (y - mu)^2 / V
-                first = w[0]
-                pearson += float(np.sum(np.divide(u[0] ** 2, first, out=np.zeros(m), where=first > 0.0)))
-            at = 0
-            for j in range(k):
-                here = slice(edges[j], edges[j + 1])
-                rows[j].score(u[j], score[here])
-                for i in range(j, k):
-                    if information is not None:
-                        if i == j:
-                            rows[j].gram(w[at], grams[j])
-                        elif np.any(w[at]):
-                            there = slice(edges[i], edges[i + 1])
-                            information[there, here] += cross(rows[j], rows[i], w[at]).T
-                    at += 1
-        for j, gram in enumerate(grams):
-            information[edges[j] : edges[j + 1], edges[j] : edges[j + 1]] = gram  # type: ignore[index]
-        return Evaluation(loglik, score, information, n, kind, pearson)
+    def _each_stripe(self, task: Callable[[int, int, int], Any]) -> list[Any]:
+        """task(start, stop, size of a block) for every stripe of rows, in their order."""
+        return each_stripe(task, self.n, sum(self.widths), self.threads)
 
-    def _each_stripe(self, task: Callable[[list[Rows], list[tuple[int, int]]], Any]) -> list[Any]:
-        p = sum(self.widths)
-        size, stripes = plan(self.n, p)
-        threads = 1 if self.n * p < THREAD_WORK else self.threads
 
-        def work(spans: list[tuple[int, int]]) -> Any:
-            with np.errstate(all="ignore"):
-                return task([Rows(d, size) for d in self.designs], spans)
+def each_stripe(task: Callable[[int, int, int], T], n: int, p: int, threads: int) -> list[T]:
+    """task(start, stop, size of a block) for every stripe of n rows of p columns, in their order."""
+    size, edges = plan(n, p)
+    return _threads.run(
+        lambda span: task(span[0], span[1], size), list(pairwise(edges)), 1 if n * p < THREAD_WORK else threads
+    )
 
-        return _threads.run(work, stripes, threads)
+
+def project(design: Design, beta: np.ndarray, threads: int = 1) -> np.ndarray:
+    """X beta, the linear predictor of every row without its offset."""
+    out = np.empty(design.n)
+    run, lay, beta = _pass("project"), design.layout, np.ascontiguousarray(beta, float)
+
+    def fill(start: int, stop: int, size: int) -> None:
+        run(
+            blas_addresses(), lay.shapes[0], lay.columns, lay.standards, lay.categories, start, stop, size, beta, out
+        )  # fmt: skip
+
+    each_stripe(fill, design.n, design.width, threads)
+    return out
+
+
+def _pass(name: str) -> Callable[..., Any]:
+    from .passes import compiled_pass
+
+    return compiled_pass(name)
+
+
+def blas_addresses() -> np.ndarray:
+    from . import native
+
+    return native.blas_addresses()
+
+
+def _address(a: np.ndarray) -> int:
+    return int(a.__array_interface__["data"][0])
+
+
+def _symmetric(lower: np.ndarray) -> np.ndarray:
+    """A matrix from its lower triangle; above it there may be anything."""
+    lower = np.tril(lower)
+    return lower + np.tril(lower, -1).T
+
+
+def expand(design: Design, start: int, stop: int) -> np.ndarray:
+    """Rows of the standardised design as one dense matrix."""
+    m, lay = stop - start, design.layout
+    out, buffer = np.zeros((m, design.width)), np.empty(m * design.dense_width)
+    if m:
+        _pass("expand")(lay.shapes[0], lay.columns, lay.standards, lay.categories, start, m, buffer, out)
+    return out
 
 
 def dense_design(likelihood: Likelihood) -> np.ndarray:
     """The standardised design of the first parameter as one matrix (fallbacks only)."""
-    rows = Rows(likelihood.designs[0], max(likelihood.n, 1))
-    rows.load(0, likelihood.n)
-    return rows.expand()
+    return expand(likelihood.designs[0], 0, likelihood.n)
 
 
-def plan(n: int, p: int) -> tuple[int, list[list[tuple[int, int]]]]:
-    """Block size, and blocks by stripe: a function of n and p alone."""
-    size = int(np.clip(BLOCK_BYTES // (8 * max(p, 1)), 256, 65536))
-    size = min(size, max(n, 1))
-    blocks = [(start, min(start + size, n)) for start in range(0, n, size)] or [(0, 0)]
-    count = int(np.clip(STRIPE_BYTES // (8 * max(p, 1) ** 2), 1, min(64, len(blocks))))
-    edges = np.linspace(0, len(blocks), count + 1).astype(int)
-    return size, [blocks[a:b] for a, b in pairwise(edges)]
+def plan(n: int, p: int) -> tuple[int, list[int]]:
+    """Rows of a block, and where stripes of whole blocks begin and end: functions of n and p alone."""
+    size = min(int(np.clip(BLOCK_BYTES // (8 * max(p, 1)), 128, 4096)), max(n, 1))
+    blocks = max(1, -(-n // size))
+    count = int(np.clip(STRIPE_BYTES // (8 * max(p, 1) ** 2), 1, max(STRIPES, n * p // LONGEST)))
+    edges = np.linspace(0, blocks, min(count, blocks) + 1).astype(int) * size
+    return size, [*edges[:-1].tolist(), n]
 
 
-__all__ = ["EXPECTED", "OBSERVED", "SCORE", "VALUE", "Evaluation", "Likelihood", "dense_design", "plan"]
+__all__ = ["EXPECTED", "OBSERVED", "SCORE", "VALUE", "Evaluation", "Likelihood", "dense_design", "expand", "plan"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -39,6 +39,10 @@ class Model:
     def evaluate(self, theta: np.ndarray, kind: int) -> Evaluation:
         """Log-likelihood, score and information at theta."""
         return self.likelihood.evaluate(theta, kind)
+
+    def every(self, stride: int) -> Model:
+        """The model on every stride-th row."""
+        return replace(self, likelihood=self.likelihood.every(stride), count=self.count / stride)
 
     def dispersion(self, evaluation: Evaluation) -> float:
         """The maximum-likelihood dispersion (deviance / n, exact or nearly so), kept off zero; else 1."""

@@ -10,6 +10,7 @@ import numpy as np
 from . import formula as formulas
 from .errors import InputError
 from .families import Family
+from .likelihood import project
 from .links import Link
 from .prepare import one_response
 from .response import check_support, kernel_weights, read_offset, read_response, read_weights
@@ -67,19 +68,9 @@ class Predictor:
 
     def _linear(self, table: Any) -> np.ndarray:
         """The linear predictor without offsets, block by block in the user's coordinates, centred."""
-        from .blocks import Rows
-
         design = self.terms.design(table)
-        beta = design.from_user(self.coefficients[: design.width])
-        out = np.empty(table.n)
-        size = min(4096, max(table.n, 1))
-        rows = Rows(design, size)
         with np.errstate(all="ignore"):
-            for start in range(0, table.n, size):
-                stop = min(start + size, table.n)
-                rows.load(start, stop)
-                rows.predict(beta, out[start:stop])
-        return out
+            return project(design, design.from_user(self.coefficients[: design.width]))
 
     def score(self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, weight_type: str) -> float:
         """1 - deviance / null deviance of the rows passed in."""

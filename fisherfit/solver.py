@@ -21,6 +21,7 @@ from .linalg import EPS, Factor, cholesky
 FLOOR = 1e-12  # below this decrement a decrement that no longer falls is rounding
 SLACK = 64.0 * EPS
 CONTRACTION = 0.3  # a chord step that shortens the distance by less asks for a fresh information matrix
+GOAL = 1e-15  # decrement at which the chord steps of a lazy problem end, or `tol` where that is larger
 NEAR = 0.25  # decrement per parameter below which observed information is tried
 
 
@@ -91,6 +92,7 @@ def natural_gradient(
     start: np.ndarray,
     *,
     first: Evaluation | None = None,
+    metric: Factor | None = None,
     free: np.ndarray | None = None,
     max_iter: int = 100,
     tol: float = 1e-20,
@@ -105,7 +107,9 @@ def natural_gradient(
     start : array of shape (p,)
         Where to begin; the log-likelihood must be finite there, or the reason is "infeasible".
     first : Evaluation, optional
-        The evaluation at `start` (expected information), if it is known.
+        The evaluation at `start` (expected information, or the score alone with a `metric`), if it is known.
+    metric : Factor, optional
+        A factored information near that at `start` to begin with, of a sample say: chord steps then begin at once.
     free : boolean array of shape (p,), optional
         The coordinates that may move (all by default).
     max_iter : int
@@ -121,21 +125,24 @@ def natural_gradient(
     """
     theta = np.array(start, float)
     free = np.ones(theta.size, bool) if free is None else free
-    evaluation = problem.evaluate(theta, EXPECTED) if first is None else first
+    if first is None:
+        first = problem.evaluate(theta, EXPECTED if metric is None else SCORE)
+    evaluation = first
     if not np.isfinite(evaluation.loglik):
         return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, 0, "infeasible", [])
     history: list[float] = []
-    newton: Factor | None = None  # the last factor of an observed information
-    factor: Factor | None = None  # the factor in use, perhaps of an earlier point (chord steps)
+    newton = None if problem.canonical else metric  # the last factor of an observed information
+    factor = metric  # the factor in use, perhaps of an earlier point (chord steps)
     secants: list[tuple[np.ndarray, np.ndarray]] = []
     moved_by = before = np.zeros_like(theta)
-    previous, damping, iteration, fast = np.inf, 0.0, 0, problem.canonical
+    previous, damping, iteration, fast, rate = np.inf, 0.0, 0, problem.canonical, 1.0
     while True:
         phi = problem.dispersion(evaluation)
         chord = evaluation.information is None
         if chord:
             assert factor is not None
-            secants.append((moved_by[free], before[free] - evaluation.score[free]))
+            if iteration:
+                secants.append((moved_by[free], before[free] - evaluation.score[free]))
             step = _embed(secant_step(factor, secants, evaluation.score[free]), free)
         else:
             factor, step = _direction(problem, theta, evaluation, free)
@@ -150,6 +157,7 @@ def natural_gradient(
         decrement = _decrement(evaluation.score, step, phi)
         if chord:
             fast = decrement <= CONTRACTION**2 * previous
+            rate = min(1.0, decrement / previous) if iteration else 1.0
             if not fast and decrement > FLOOR:  # the kept factor no longer contracts: a fresh one, here
                 near = decrement < NEAR * max(1, int(free.sum()))
                 evaluation = problem.evaluate(theta, OBSERVED if near and not problem.canonical else EXPECTED)
@@ -169,6 +177,7 @@ def natural_gradient(
                 factor, step = _direction(problem, theta, evaluation, free)
             return _end(problem, theta, evaluation, factor, step, decrement, iteration, "converged", history)
         settled = settled or (problem.lazy and fast and decrement <= FLOOR and not chord)
+        goal = max(tol, GOAL)
         full = evaluation.kind == EXPECTED and (fast or newton is not None or decrement <= tol)
         if settled and full:
             if problem.lazy and decrement > tol:
@@ -181,7 +190,9 @@ def natural_gradient(
             return _end(problem, theta, evaluation, factor, step, decrement, iteration, "max_iter", history)
         previous = decrement
         near = decrement < NEAR * max(1, int(free.sum()))
-        if decrement <= FLOOR and (fast or newton is not None):
+        if (rate * decrement <= goal or decrement <= rounding if chord else decrement <= FLOOR) and (
+            fast or newton is not None
+        ):
             kind = EXPECTED
         elif problem.lazy and decrement < 0.05 * problem.total:
             kind = SCORE

@@ -14,7 +14,7 @@ LAYERS = [
     {"special", "_threads", "datasets"},
     {"_jit", "links", "families", "table"},
     {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files"},
-    {"linalg", "likelihood", "separation"},
+    {"linalg", "native", "passes", "likelihood", "separation"},
     {"solver", "bounds", "dispersion", "progress"},
     {"model"},
     {"starts"},
