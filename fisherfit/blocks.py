@@ -210,27 +210,34 @@ def _moments(
     if present is not None and not present.all():
         where = np.flatnonzero(present)
         rows = where[:: max(1, where.size // SAMPLE)]
-    centres, spreads, sizes = [], [], []
-    for source in dense:
-        table = source if source.ndim == 2 else source[:, None]
-        sample = np.asarray(table[rows], float)
-        for j in range(table.shape[1]):
-            x = sample[:, j]
-            if x.size and x.min() == x.max() and n > x.size:
-                x = np.asarray(table[:, j], float)
-            lo, hi = (float(x.min()), float(x.max())) if x.size else (0.0, 0.0)
-            size = max(abs(lo), abs(hi))
-            unit = size or 1.0
-            mean = float(np.mean(x / unit)) * unit if x.size else 0.0
-            with np.errstate(all="ignore"):
-                short = float(np.float32(mean))  # few digits, so that x - centre is exact where it can be
-            mean = short if lo <= short <= hi and short != 0.0 else mean
-            mean = lo if lo == hi else mean
-            centres.append(mean)
-            spread = float(np.sqrt(np.mean(((x / unit) - mean / unit) ** 2))) * unit if x.size else 0.0
-            spreads.append(spread if lo != hi else 0.0)
-            sizes.append(size)
-    return np.array(centres), np.array(spreads), np.array(sizes)
+    parts = [_moments_of(source if source.ndim == 2 else source[:, None], rows, n) for source in dense]
+    if not parts:
+        return np.empty(0), np.empty(0), np.empty(0)
+    centre, spread, size = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return centre, spread, size
+
+
+def _moments_of(table: np.ndarray, rows: Any, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sample = np.asarray(table[rows], float)
+    if not sample.size:
+        return (np.zeros(table.shape[1]),) * 3
+    lo, hi = sample.min(axis=0), sample.max(axis=0)
+    size = np.maximum(np.abs(lo), np.abs(hi))
+    unit = np.where(size > 0.0, size, 1.0)
+    scaled = sample / unit
+    mean = scaled.mean(axis=0)
+    spread = np.sqrt(np.mean((scaled - mean) ** 2, axis=0)) * unit
+    mean = mean * unit
+    with np.errstate(all="ignore"):
+        short = mean.astype(np.float32).astype(float)  # few digits, so that x - centre is exact where it can be
+    mean = np.where((lo <= short) & (short <= hi) & (short != 0.0), short, mean)
+    for j in np.flatnonzero(lo == hi):  # constant in the sample; in all rows?
+        mean[j], spread[j] = lo[j], 0.0
+        if n > sample.shape[0]:
+            whole = np.asarray(table[:, j], float)
+            if whole.min() != whole.max():
+                mean[j], spread[j], size[j] = (part[0] for part in _moments_of(whole[:, None], slice(None), n))
+    return mean, spread, size
 
 
 def constant_design(n: int, name: str) -> Design:

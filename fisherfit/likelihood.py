@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -219,10 +219,8 @@ class Likelihood:
 
 def each_stripe(task: Callable[[int, int, int], T], n: int, p: int, threads: int) -> list[T]:
     """task(start, stop, size of a block) for every stripe of n rows of p columns, in their order."""
-    size, edges = plan(n, p)
-    return _threads.run(
-        lambda span: task(span[0], span[1], size), list(pairwise(edges)), 1 if n * p < THREAD_WORK else threads
-    )
+    size, stripes = plan(n, p)
+    return _threads.run(lambda span: task(span[0], span[1], size), stripes, 1 if n * p < THREAD_WORK else threads)
 
 
 def project(design: Design, beta: np.ndarray, threads: int = 1) -> np.ndarray:
@@ -256,9 +254,9 @@ def _address(a: np.ndarray) -> int:
 
 
 def _symmetric(lower: np.ndarray) -> np.ndarray:
-    """A matrix from its lower triangle; above it there may be anything."""
-    lower = np.tril(lower)
-    return lower + np.tril(lower, -1).T
+    """The lower triangle mirrored, in place; above it there may be anything."""
+    _pass("mirror")(lower)
+    return lower
 
 
 def expand(design: Design, start: int, stop: int) -> np.ndarray:
@@ -275,13 +273,14 @@ def dense_design(likelihood: Likelihood) -> np.ndarray:
     return expand(likelihood.designs[0], 0, likelihood.n)
 
 
-def plan(n: int, p: int) -> tuple[int, list[int]]:
-    """Rows of a block, and where stripes of whole blocks begin and end: functions of n and p alone."""
-    size = min(int(np.clip(BLOCK_BYTES // (8 * max(p, 1)), 128, 4096)), max(n, 1))
+@lru_cache(maxsize=256)
+def plan(n: int, p: int) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Rows of a block, and the first and last row of every stripe of whole blocks: functions of n and p alone."""
+    size = min(max(128, min(BLOCK_BYTES // (8 * max(p, 1)), 4096)), max(n, 1))
     blocks = max(1, -(-n // size))
-    count = int(np.clip(STRIPE_BYTES // (8 * max(p, 1) ** 2), 1, max(STRIPES, n * p // LONGEST)))
+    count = max(1, min(STRIPE_BYTES // (8 * max(p, 1) ** 2), max(STRIPES, n * p // LONGEST)))
     edges = np.linspace(0, blocks, min(count, blocks) + 1).astype(int) * size
-    return size, [*edges[:-1].tolist(), n]
+    return size, tuple(pairwise([*edges[:-1].tolist(), n]))
 
 
 __all__ = ["EXPECTED", "OBSERVED", "SCORE", "VALUE", "Evaluation", "Likelihood", "dense_design", "expand", "plan"]

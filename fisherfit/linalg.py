@@ -44,16 +44,17 @@ class Factor:
         return d
 
     def _solve(self, score: np.ndarray) -> np.ndarray:
-        z = linalg.solve_triangular(self.upper, score / self.scale, trans="T", check_finite=False)
-        return np.asarray(linalg.solve_triangular(self.upper, z, check_finite=False)) / self.scale
+        z, _ = lapack.dpotrs(self.upper, score / self.scale)  # scipy's wrappers cost more than the solution
+        return np.asarray(z) / self.scale
 
     def solve_root(self, right: np.ndarray) -> np.ndarray:
         """R^-1 right for R = U D: the least-squares solution from a QR factor's right-hand side."""
-        return np.asarray(linalg.solve_triangular(self.upper, right, check_finite=False)) / self.scale
+        z, _ = lapack.dtrtrs(self.upper, right)
+        return np.asarray(z) / self.scale
 
     def inverse(self) -> np.ndarray:
         """information^-1, the covariance."""
-        half = linalg.solve_triangular(self.upper, np.eye(self.scale.size), check_finite=False)
+        half, _ = lapack.dtrtri(self.upper)
         half = half / self.scale[:, None]
         return np.asarray(half @ half.T)
 

@@ -2,7 +2,8 @@
 
 A kernel that takes arrays is compiled anew for every layout, dtype and read-only flag; one that takes addresses is
 compiled once. BLAS comes from scipy (`scipy.linalg.cython_blas`), and its address is an argument, so that the code
-around it can be kept on disk. Import this module only where a kernel is built: it imports Numba.
+around it can be kept on disk. Vector registers are reached in the words of LLVM. Import this module only where a
+kernel is built: it imports Numba.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import ctypes
 from functools import cache
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -92,6 +94,63 @@ def fortran_dsyrk(typingctx, address, arguments):
 def fortran_dgemm(typingctx, address, arguments):
     """dgemm(transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)."""
     return _fortran("cciiidaiaidai")
+
+
+def _tile(rows: int, vectors: int) -> Any:
+    """An intrinsic that sums outer products over rows of s: `rows` by 8 `vectors` numbers that stay in registers."""
+    eight = ir.VectorType(_DOUBLE, 8)
+
+    @intrinsic
+    def tile(typingctx, s, lead, m, first, column, out):
+        """out[r, c] = sum of s[i, first + r] s[i, column + c] over m rows of `lead` doubles."""
+
+        def codegen(context, builder, signature, args):
+            s, lead, m, first, column, out = args
+            place = ir.IntType(64)
+            sums = [[cgutils.alloca_once(builder, eight) for _ in range(vectors)] for _ in range(rows)]
+            for slot in (slot for line in sums for slot in line):
+                builder.store(ir.Constant(eight, [0.0] * 8), slot)
+            base, zeros = builder.inttoptr(s, _DOUBLE.as_pointer()), ir.Constant(ir.VectorType(_INT, 8), [0] * 8)
+            blank = ir.Constant(eight, ir.Undefined)
+
+            def vector_at(start, at):
+                return builder.bitcast(builder.gep(start, [ir.Constant(place, at)]), eight.as_pointer())
+
+            with cgutils.for_range(builder, m, intp=place) as loop:
+                row = builder.gep(base, [builder.mul(loop.index, lead)])
+                left, right = builder.gep(row, [first]), builder.gep(row, [column])
+                values = [builder.load(vector_at(right, 8 * v), align=8) for v in range(vectors)]
+                for r in range(rows):
+                    one = builder.load(builder.gep(left, [ir.Constant(place, r)]))
+                    one = builder.insert_element(blank, one, ir.Constant(_INT, 0))
+                    same = builder.shuffle_vector(one, blank, zeros)
+                    for v in range(vectors):  # fused to one instruction where the processor has it
+                        product = builder.fmul(same, values[v], flags=("contract",))
+                        builder.store(builder.fadd(builder.load(sums[r][v]), product, flags=("contract",)), sums[r][v])
+            to = builder.inttoptr(out, _DOUBLE.as_pointer())
+            for r in range(rows):
+                for v in range(vectors):
+                    builder.store(builder.load(sums[r][v]), vector_at(to, 8 * (r * vectors + v)), align=8)
+            return context.get_dummy_value()
+
+        return types.void(types.intp, types.int64, types.int64, types.int64, types.int64, types.intp), codegen
+
+    return tile
+
+
+def _has_wide_registers() -> bool:
+    """True for AVX-512: 32 registers of 8 doubles; else there may be 16 of 4."""
+    from numba.core import config
+
+    features = getattr(config, "CPU_FEATURES", None)
+    if features is not None or getattr(config, "CPU_NAME", None):
+        return "+avx512f" in (features or "")
+    return bool(llvm.get_host_cpu_features().get("avx512f", False))
+
+
+#: rows of a tile, and how many vectors of columns its widest and its middle form have
+TILE, WIDEST, MIDDLE = (8, 3, 2) if _has_wide_registers() else (4, 1, 1)
+widest_tile, middle_tile, narrow_tile = _tile(TILE, WIDEST), _tile(TILE, MIDDLE), _tile(TILE, 1)
 
 
 @cache
