@@ -7,6 +7,7 @@ are 0/1), categorical (strings, categories) or refused by name: dates, mixtures 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -326,11 +327,11 @@ def read_vector(data: Any, what: str, n: int | None, index: Any = None) -> np.nd
             raise InputError(f"{what} is a masked array with masked values (first at row {row}); fill or remove them")
         data = data.data
     check_index(data, what, index)
-    try:
-        series = nw.from_native(data, series_only=True)
-    except TypeError:
-        series = None
-    if series is not None and not isinstance(data, np.ndarray):
+    series = None
+    if not isinstance(data, np.ndarray):  # narwhals would look for plugins first
+        with suppress(TypeError):
+            series = nw.from_native(data, series_only=True)
+    if series is not None:
         column = read_column(what, series)
         if column.levels is not None:
             raise InputError(f"{what} holds text or categories ({_listed(column.levels)}); convert it to numbers, "
