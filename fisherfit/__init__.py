@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as _version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from . import datasets, families, links
-from .check import check_family
+from . import families, links
 from .errors import (
     BoundaryWarning,
     CompilationWarning,
@@ -37,10 +36,12 @@ from .families import (
 )
 from .links import Power
 
-try:
-    __version__ = _version("fisherfit")
-except PackageNotFoundError:  # run from a checkout that is not installed
-    __version__ = "0.0.0"
+if TYPE_CHECKING:
+    from . import datasets
+    from .check import check_family
+    from .warming import warmup
+
+    __version__: str
 
 __all__ = [
     "GLM",
@@ -72,4 +73,34 @@ __all__ = [
     "datasets",
     "families",
     "links",
+    "warmup",
 ]
+
+#: what no fit needs is loaded when it is first asked for
+_LATER = {"check_family": ".check", "datasets": "", "warmup": ".warming"}
+
+if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            value = _version()
+        elif name in _LATER:
+            module = _LATER[name]
+            value = getattr(import_module(module, __name__), name) if module else import_module(f".{name}", __name__)
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(__name__)
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "0.0.0"

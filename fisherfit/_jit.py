@@ -10,7 +10,9 @@ Facts about Numba that decided it:
 - The formulas of a user are not cached: their source may be in a notebook, or change without notice.
 - ``nogil``, so that threads run; ``error_model="numpy"``, so that 1/0 is inf and not an exception; no ``fastmath``,
   whose reassociation breaks compensated sums.
-- Numba is imported when the first kernel is built, never by ``import fisherfit``.
+- Numba is imported with the package: every fit needs it, and the first fit should not wait for it. Formulas and
+  links (`special`, `links`, `families`) know nothing of it.
+- The cache is Numba's own: ``NUMBA_CACHE_DIR``, else ``__pycache__`` beside the sources, else a folder of the user's.
 """
 
 from __future__ import annotations
@@ -20,13 +22,23 @@ import inspect
 import math
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from numba import njit
+from numba.core import event
+from numba.extending import register_jitable
+
 from . import special
 from .errors import CompilationWarning
+
+UNCACHED = (
+    "no folder for compiled code can be written, so that every process compiles anew; "
+    "set NUMBA_CACHE_DIR to a folder that can be written"
+)
 
 _lock = threading.RLock()
 _registered: set[Callable[..., Any]] = set()
@@ -51,8 +63,6 @@ def is_own(function: Callable[..., Any]) -> bool:
 
 def register(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let compiled code call a plain function, and the plain functions in its closure."""
-    from numba.extending import register_jitable
-
     with _lock:
         for scalar in special.SCALARS:
             if scalar not in _registered:
@@ -85,8 +95,6 @@ def compiled(function: Callable[..., Any], cached: bool | None = None) -> Callab
 
 def compile_kernel(function: Callable[..., Any], cached: bool) -> Callable[..., Any]:
     """Compile a kernel; its closure must hold `source_stamp()` if it is to be cached and calls formulas."""
-    from numba import njit
-
     register(function)
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if cached:
@@ -151,11 +159,30 @@ def address_of(kernel: Callable[..., Any], arguments: tuple[Any, ...]) -> int:
     return int(result.library.get_pointer_to_function(result.fndesc.llvm_func_name))
 
 
+def cache_folder() -> str | None:
+    """The folder where compiled code of this package's own modules is kept, or None where none can be written."""
+    try:
+        return str(njit(cache=True)(_nothing).stats.cache_path)
+    except RuntimeError:
+        return None
+
+
+def _nothing():
+    return None
+
+
+@contextmanager
+def compilations() -> Iterator[list[str]]:
+    """Collects, until it is left, the names of the cached kernels that were compiled instead of found on disk."""
+    names: list[str] = []
+    with event.install_recorder("numba:compile") as recorder:
+        try:
+            yield names
+        finally:
+            kernels = [what.data["dispatcher"] for _, what in recorder.buffer if what.is_end]
+            names += [kernel.py_func.__name__ for kernel in kernels if kernel.stats.cache_path is not None]
+
+
 @cache
 def _say_uncached() -> None:
-    warnings.warn(
-        "no folder for compiled code can be written, so that every process compiles anew; "
-        "set NUMBA_CACHE_DIR to a folder that can be written",
-        CompilationWarning,
-        stacklevel=2,
-    )
+    warnings.warn(UNCACHED, CompilationWarning, stacklevel=2)

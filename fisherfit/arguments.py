@@ -13,7 +13,7 @@ example:
   fisherfit fit @insurance "claims ~ C(district) + group + age" --family poisson --exposure holders
 
 exit codes:
-  0    the fit converged, or the list was printed
+  0    the fit converged, the list was printed, or the compiled code is on disk
   1    internal error; --debug shows the traceback
   2    bad usage or bad input: one line on stderr says what
   3    the fit did not converge, or the data are separated; the results are printed all the same
@@ -53,6 +53,11 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> Parse
     listing.set_defaults(run=commands["datasets"])
     families = sub.add_parser("families", help="list families and links", parents=[shared], **settings)
     families.set_defaults(run=commands["families"])
+    about = "Compile what fits need and keep it on disk, so that later processes start at once."
+    warm = sub.add_parser("warmup", help="compile ahead of time", description=about, parents=[shared], **settings)
+    warm.add_argument("--families", nargs="+", metavar="NAME", help="these families (default: the common ones)")
+    warm.add_argument("--all", action="store_true", help="every link, and without --families every family")
+    warm.set_defaults(run=commands["warmup"])
     fit.set_defaults(run=commands["fit"])
     fit.add_argument(
         "data",

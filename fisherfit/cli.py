@@ -1,4 +1,4 @@
-"""The command line: ``fisherfit fit DATA FORMULA``, ``fisherfit datasets``, ``fisherfit families``."""
+"""The command line: ``fisherfit fit DATA FORMULA``, ``fisherfit datasets``, ``families`` and ``warmup``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import datasets
 from .arguments import CLOSED_PIPE, INTERNAL, INTERRUPTED, NOT_CONVERGED, OK, USAGE, parser
-from .errors import FisherfitError, FisherfitWarning, InputError
+from .errors import CompilationWarning, FisherfitError, FisherfitWarning, InputError
 from .files import nearly_numbers, read_data
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str]) -> int:
     try:
-        commands = {"fit": _fit, "datasets": _datasets, "families": _families}
+        commands = {"fit": _fit, "datasets": _datasets, "families": _families, "warmup": _warmup}
         top = parser(commands)
         options = top.parse_args(argv)
         if not hasattr(options, "run"):
@@ -218,6 +218,29 @@ def _families(options: Namespace) -> int:
         rows.append((name, response, "estimated" if family.has_dispersion else "1", ", ".join(links)))
     _columns(rows)
     print("\ngaussian is another name of normal. A link with an exponent is written 'power(2)'.")
+    return OK
+
+
+def _warmup(options: Namespace) -> int:
+    """``fisherfit warmup``: compile, say what was compiled, how long it took and where it lies."""
+    from . import _jit
+    from .families import FAMILIES
+    from .warming import COMMON, Warmed, warmup
+
+    names = options.families or (FAMILIES if options.all else COMMON)
+    visible = sys.stderr.isatty()
+
+    def tell(step: Warmed) -> None:
+        what = f"{len(step.compiled)} compiled" if step.compiled else "on disk already"
+        print(f"{f'{step.family}, {step.link}':32}  {what:15}  {step.seconds:5.1f} s", flush=True)
+
+    with warnings.catch_warnings(), _spinner("Compiling", visible):
+        warnings.simplefilter("ignore", CompilationWarning)
+        done = warmup(list(names), all_links=options.all, progress=tell)
+    if done.folder is None:
+        _say(f"error: {_jit.UNCACHED}")
+        return INTERNAL
+    print(f"\n{done.compiled} kernels compiled in {done.seconds:.1f} s; they lie in\n{done.folder}")
     return OK
 
 

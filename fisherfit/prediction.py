@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from . import formula as formulas
 from .errors import InputError
 from .families import Family
 from .likelihood import project
@@ -54,7 +53,9 @@ class Predictor:
         shift = read_offset(parts[0], parts[1], table.n, table.index, self.links[0].name)
         if shift is not None:
             eta = eta + shift
-        if isinstance(self.terms, formulas.FormulaTerms):
+        from .formula import FormulaTerms
+
+        if isinstance(self.terms, FormulaTerms):
             own = self.terms.offset(table)
             eta = eta if own is None else eta + own
         if kind == "link":
@@ -75,8 +76,10 @@ class Predictor:
     def score(self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, weight_type: str) -> float:
         """1 - deviance / null deviance of the rows passed in."""
         table = read_table(X)
-        if isinstance(self.terms, formulas.FormulaTerms) and self.terms.text.split("~")[0].strip():
-            y = one_response(formulas.response_of(self.terms, table), y, self.terms.text)
+        from .formula import FormulaTerms, response_of
+
+        if isinstance(self.terms, FormulaTerms) and self.terms.text.split("~")[0].strip():
+            y = one_response(response_of(self.terms, table), y, self.terms.text)
         response = read_response(y, self.family, table.n, table.index, "raise")
         sample_weight = named_values(sample_weight, table, "sample_weight")
         weight = kernel_weights(read_weights(sample_weight, table.n, table.index), response.trials, weight_type)

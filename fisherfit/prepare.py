@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from . import formula as formulas
 from .blocks import Design
 from .errors import InputError
 from .families import Family
@@ -50,6 +49,8 @@ def prepare(
     named = (offset if isinstance(offset, str) else None, exposure if isinstance(exposure, str) else None)
     chosen: Any
     if model.formula is not None:
+        from . import formula as formulas
+
         chosen = formulas.parse(model.formula, table)
         if not (chosen.right or chosen.intercept):
             raise InputError(f"the formula {model.formula!r} has no term and no intercept; there is nothing to fit")

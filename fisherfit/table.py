@@ -328,7 +328,7 @@ def read_vector(data: Any, what: str, n: int | None, index: Any = None) -> np.nd
         data = data.data
     check_index(data, what, index)
     series = None
-    if not isinstance(data, np.ndarray):
+    if not isinstance(data, np.ndarray):  # narwhals would look for plugins first
         with suppress(TypeError):
             series = nw.from_native(data, series_only=True)
     if series is not None:

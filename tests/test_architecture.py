@@ -23,9 +23,10 @@ LAYERS = [
     {"overdispersion", "inference"},
     {"summary", "result"},
     {"estimators"},
+    {"warming"},
     {"cli", "__init__"},
 ]
-HEAVY = ("matplotlib", "formulaic", "dask", "statsmodels", "polars", "numba", "rich")
+HEAVY = ("matplotlib", "formulaic", "dask", "statsmodels", "polars", "rich")
 
 
 def modules():

@@ -310,7 +310,7 @@ def test_parquet_without_pyarrow(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments_", "message"),
     [
-        ([], r"give a command: fit, datasets, families"),
+        ([], r"give a command: fit, datasets, families, warmup"),
         (["fti"], r"invalid choice: 'fti'"),
         (["fit", "small.csv"], r"required: FORMULA"),
         (["fit", "small.csv", "y", "~", "x"], r"unrecognized arguments: ~ x; the formula is one argument"),

@@ -144,7 +144,7 @@ def test_every_error_and_warning_has_its_entry():
 
 def test_every_option_and_exit_code_is_on_the_page():
     page = TEXT["command-line.rst"]
-    parser = arguments.parser(dict.fromkeys(("fit", "datasets", "families")))
+    parser = arguments.parser(dict.fromkeys(("fit", "datasets", "families", "warmup")))
     (commands,) = (a for a in parser._actions if hasattr(a, "choices") and a.choices)
     for command, sub in commands.choices.items():
         assert f"fisherfit {command}" in page
