@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from scipy import special as _sp
 
+from .elementary import HUGE, TINY, exp, exp_normal, expm1, scalar, where
 from .errors import InputError
-from .special import HUGE, TINY, exp, expm1, normal_cdf, normal_pdf, power, scalar
+from .special import normal_cdf, normal_pdf, power
 
 __all__ = ["LINKS", "Link", "Power", "get_link"]
 
@@ -28,16 +29,16 @@ def identity_inverse(eta):
 
 @scalar
 def log_inverse(eta):
-    m = TINY if eta < -708.0 else HUGE if eta > 709.0 else exp(eta)
+    m = where(eta < -708.0, TINY, where(eta > 709.0, HUGE, exp_normal(eta)))
     return m, -expm1(eta), m, m
 
 
 @scalar
 def logit_inverse(eta):
-    e = TINY if abs(eta) > 708.0 else exp(-abs(eta))
-    small, large = e / (1.0 + e), 1.0 / (1.0 + e)
-    p = large if eta > 0.0 else small
-    q = small if eta > 0.0 else large
+    e = where(abs(eta) > 708.0, TINY, exp_normal(-abs(eta)))
+    large = 1.0 / (1.0 + e)
+    small = e * large
+    p, q = where(eta > 0.0, large, small), where(eta > 0.0, small, large)
     d = small * large
     return p, q, d, d * (q - p)
 
@@ -79,25 +80,21 @@ def cauchit_inverse(eta):
 
 @scalar
 def reciprocal_inverse(eta):
-    if eta == 0.0:
-        return nan, nan, nan, nan
-    m = 1.0 / eta
+    m = 1.0 / where(eta == 0.0, nan, eta)
     return m, 1.0 - m, -m * m, 2.0 * m * m * m
 
 
 @scalar
 def inverse_squared_inverse(eta):
-    if not eta > 0.0:
-        return nan, nan, nan, nan
+    eta = where(eta > 0.0, eta, nan)
     m = 1.0 / math.sqrt(eta)
     return m, 1.0 - m, -0.5 * m / eta, 0.75 * m / eta / eta
 
 
 @scalar
 def sqrt_inverse(eta):
-    if eta < 0.0:
-        return nan, nan, nan, nan
-    return eta * eta, 1.0 - eta * eta, 2.0 * eta, 2.0
+    eta = where(eta < 0.0, nan, eta)
+    return eta * eta, 1.0 - eta * eta, 2.0 * eta, where(eta >= 0.0, 2.0, nan)
 
 
 class Link:

@@ -1,57 +1,13 @@
-"""Scalar special functions, written so that Numba compiles them and plain Python runs them alike.
-
-``@scalar`` marks a function that compiled formulas may call. The mark costs nothing at import: Numba learns of
-the functions when the first kernel is built (see :mod:`fisherfit._jit`).
-"""
+"""Special functions of statistics, written so that Numba compiles them and plain Python runs them alike."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from math import inf, nan
-from typing import Any, TypeVar
+from math import inf
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-SCALARS: list[Callable[..., Any]] = []
+from .elementary import SQRT_2, exp, expm1, log, log1p, scalar
 
 HALF_LOG_2PI = 0.9189385332046727
-SQRT_2 = 1.4142135623730951
-TINY = 2.2250738585072014e-308  # the smallest normal double: a probability or a mean is never below it
-HUGE = 1.7976931348623157e308
-
-
-def scalar(function: _F) -> _F:
-    """Mark `function` as one that compiled formulas may call."""
-    SCALARS.append(function)
-    return function
-
-
-@scalar
-def exp(x):
-    """e^x, infinite instead of an error where it overflows."""
-    return inf if x > 709.782712893384 else math.exp(x)
-
-
-@scalar
-def expm1(x):
-    """e^x - 1, infinite instead of an error where it overflows."""
-    return inf if x > 709.782712893384 else math.expm1(x)
-
-
-@scalar
-def log(x):
-    """log x: -inf at 0, NaN below."""
-    if x > 0.0:
-        return math.log(x)
-    return -inf if x == 0.0 else nan
-
-
-@scalar
-def log1p(x):
-    """log(1 + x): -inf at -1, NaN below."""
-    if x > -1.0:
-        return math.log1p(x)
-    return -inf if x == -1.0 else nan
 
 
 @scalar
@@ -66,13 +22,6 @@ def power(x, k):
 def log_probability(p, q):
     """log p for p + q = 1, exact where p is near 1 as well."""
     return log(p) if p < 0.5 else log1p(-q)
-
-
-@scalar
-def log_ratio(y, mu):
-    """log(y / mu) for positive numbers, finite where the ratio would over- or underflow."""
-    r = y / mu
-    return math.log(r) if TINY <= r <= HUGE else log(y) - log(mu)
 
 
 @scalar

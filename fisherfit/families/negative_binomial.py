@@ -15,8 +15,9 @@ import numpy as np
 from scipy import special as sp
 from scipy import stats
 
+from ..elementary import exp, expm1, log, log1p, log_ratio, scalar
 from ..errors import InputError
-from ..special import exp, expm1, log, log1p, log_count_base, log_ratio, scalar, stirling_of_reciprocal
+from ..special import log_count_base, stirling_of_reciprocal
 from ._family import Family, Formulas, Support
 
 # In these formulas v = (1 + alpha y) / (1 + alpha mu) - 1, and delta = v / alpha.
