@@ -74,16 +74,32 @@ def exp_rest(r):
 
 
 @scalar
-def atanh_rest(w):
-    """{2 atanh(v) - 2 v} / v for w = v^2, v being (m - 1) / (m + 1) with sqrt(1/2) <= m <= sqrt(2)."""
+def atanh_series(w):
+    """{2 atanh(v) - 2 v} / v^3 for w = v^2, v being (m - 1) / (m + 1) with sqrt(1/2) <= m <= sqrt(2)."""
     p = 0.14616585424888623
     p = p * w + 0.15331710618210773
     p = p * w + 0.18182889455674947
     p = p * w + 0.22222211130259878
     p = p * w + 0.2857142862600327
     p = p * w + 0.39999999999899444
-    p = p * w + 0.666666666666667
-    return p * w
+    return p * w + 0.666666666666667
+
+
+@scalar
+def atanh_series_slope(w):
+    """The derivative of `atanh_series`."""
+    p = 0.8769951254933174
+    p = p * w + 0.7665855309105386
+    p = p * w + 0.7273155782269979
+    p = p * w + 0.6666663339077963
+    p = p * w + 0.5714285725200654
+    return p * w + 0.39999999999899444
+
+
+@scalar
+def atanh_rest(w):
+    """{2 atanh(v) - 2 v} / v for w = v^2."""
+    return atanh_series(w) * w
 
 
 @scalar
@@ -129,19 +145,32 @@ def log(x):
 
 
 @scalar
+def log_of_sum(u, lost):
+    """log(u + lost) for positive u, where `lost` is what u has lost by rounding."""
+    m, k = split(u)
+    near = k == 0.0
+    f = m - 1.0
+    f = where(near, f + lost, f)
+    c = where(near, 0.0, lost * power_of_two(-where(k > 1000.0, 1000.0, k)) * (1.0 - f + f * f))  # lost / u
+    s = f / (2.0 + f)
+    h = 0.5 * f * f
+    return k * LN2_HIGH - ((h - (s * (h + atanh_rest(s * s)) + (k * LN2_LOW + c))) - f)
+
+
+@scalar
 def log1p(x):
     """log(1 + x): -inf at -1, NaN below."""
     u = 1.0 + x
-    lost = where(x > 1.0, 1.0 - (u - x), x - (u - 1.0))  # 1 + x is u + lost
-    m, k = split(u)
-    near = k == 0.0
-    f = where(near, x, m - 1.0)
-    s = f / (2.0 + f)
-    h = 0.5 * f * f
-    # log(u + lost) = log u + lost / u
-    c = where(near, 0.0, lost * power_of_two(-where(k > 1000.0, 1000.0, k)) * (1.0 - f + f * f))
-    value = k * LN2_HIGH - ((h - (s * (h + atanh_rest(s * s)) + (k * LN2_LOW + c))) - f)
+    value = log_of_sum(u, where(x > 1.0, 1.0 - (u - x), x - (u - 1.0)))
     return where(x > -1.0, where(x > HUGE, x, value), where(x == -1.0, -inf, nan))
+
+
+@scalar
+def expit(x):
+    """1 / (1 + e^-x), accurate in the lower tail."""
+    e = exp(-abs(x))
+    large = 1.0 / (1.0 + e)
+    return where(x > 0.0, large, e * large)
 
 
 @scalar

@@ -252,13 +252,15 @@ def _make_rows(
 
 
 def _make_base(base: Callable[..., Any], unpack: Callable[..., Any], stamp: str) -> Callable[..., Any]:
+    careful = not stamp
+
     def base_of(y, f, trials, phi, divides, constants):
-        if f == 0.0:
+        if careful and f == 0.0:
             return 0.0, 0.0, 0.0
-        share = f * trials if divides else trials
+        share = where(f == 0.0, 1.0, f * trials) if divides else trials
         value, d1, d2 = base(y, phi / share, *constants)
-        f = 1.0 if divides else f
-        return f * value, f * (d1 / share), f * (d2 / share / share)
+        f = where(f == 0.0, 0.0, 1.0) if divides else f
+        return present(f, value), present(f, d1 / share), present(f, d2 / share / share)
 
     def bases(y, weight, trials, phi, divides, constants):
         """Sum of the terms free of the mean, with two derivatives in phi; weights divide phi or multiply the term."""

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from scipy import special as _sp
 
-from .elementary import HUGE, TINY, exp, exp_normal, expm1, scalar, where
+from .elementary import HUGE, TINY, exp_normal, expm1, scalar, where
 from .errors import InputError
-from .special import normal_cdf, normal_pdf, power
+from .special import normal_tail, power
 
 __all__ = ["LINKS", "Link", "Power", "get_link"]
 
@@ -45,20 +45,22 @@ def logit_inverse(eta):
 
 @scalar
 def probit_inverse(eta):
-    p, q, d = normal_cdf(eta), normal_cdf(-eta), normal_pdf(eta)
-    if abs(eta) > 37.519:  # p and d would underflow; keep their ratio, the reciprocal of Mills', instead
-        x = abs(eta)
-        d = TINY * (x + 1.0 / (x + 2.0 / (x + 3.0 / (x + 4.0 / x))))
-        p = 1.0 if eta > 0.0 else TINY
-        q = TINY if eta > 0.0 else 1.0
+    x = abs(eta)
+    tail, d = normal_tail(eta)
+    # beyond, p and d would underflow; keep their ratio, the reciprocal of Mills', instead
+    far = x > 37.519
+    z = where(far, x, 40.0)
+    d = where(far, TINY * (z + 1.0 / (z + 2.0 / (z + 3.0 / (z + 4.0 / z)))), d)
+    tail = where(far, TINY, tail)
+    p, q = where(eta > 0.0, 1.0 - tail, tail), where(eta > 0.0, tail, 1.0 - tail)
     return p, q, d, -eta * d
 
 
 @scalar
 def cloglog_inverse(eta):
     # beyond 230 the information m^2 q would outgrow the floor of q
-    m = TINY if eta < -708.0 else exp(230.0 if eta > 230.0 else eta)
-    q = TINY if m > 708.0 else exp(-m)
+    m = where(eta < -708.0, TINY, exp_normal(where(eta > 230.0, 230.0, eta)))
+    q = where(m > 708.0, TINY, exp_normal(-m))
     d = m * q
     return -expm1(-m), q, d, d * (1.0 - m)
 

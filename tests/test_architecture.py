@@ -12,7 +12,7 @@ ROOT = Path(fisherfit.__file__).parent
 LAYERS = [
     {"errors"},
     {"elementary", "_threads", "datasets"},
-    {"special", "_bits"},
+    {"special", "gammas", "_bits"},
     {"_jit", "links", "families", "table"},
     {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files"},
     {"linalg", "likelihood", "separation"},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from ..elementary import aligned, poisson_divergence, scalar
-from ..special import log_count_base
+from ..elementary import aligned, poisson_divergence, scalar, where
+from ..gammas import log_count_base
 from ._family import ExponentialDispersion, Support
 
 
@@ -26,9 +26,8 @@ def unit_deviance(y, p, q):
 def base(y, phi):
     """log of C(m, my) y^(my) (1 - y)^(m - my), m = 1 / phi, from Poisson densities at their modes."""
     m = 1.0 / phi
-    if y == 0.0 or y == 1.0:
-        return 0.0, 0.0, 0.0
-    return log_count_base(y * m) + log_count_base((1.0 - y) * m) - log_count_base(m), 0.0, 0.0
+    value = log_count_base(y * m) + log_count_base((1.0 - y) * m) - log_count_base(m)
+    return where(y == 0.0, 0.0, where(y == 1.0, 0.0, value)), 0.0, 0.0
 
 
 class Binomial(ExponentialDispersion):

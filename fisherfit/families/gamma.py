@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from ..elementary import gamma_divergence, log
-from ..special import HALF_LOG_2PI, stirling
+from ..gammas import HALF_LOG_2PI, stirling
 from ._family import ExponentialDispersion, Support
 
 

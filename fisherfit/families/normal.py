@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from ..elementary import log
-from ..special import HALF_LOG_2PI
+from ..gammas import HALF_LOG_2PI
 from ._family import ExponentialDispersion, Support
 
 

@@ -7,7 +7,7 @@ from math import inf
 from scipy import stats
 
 from ..elementary import aligned, poisson_divergence
-from ..special import log_count_base
+from ..gammas import log_count_base
 from ._family import ExponentialDispersion, Support
 
 

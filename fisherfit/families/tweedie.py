@@ -14,7 +14,8 @@ from scipy import special as sp
 
 from ..elementary import TINY, exp, log, log_ratio, scalar
 from ..errors import InputError
-from ..special import HALF_LOG_2PI, excess, power, power_excess, stirling
+from ..gammas import HALF_LOG_2PI, stirling
+from ..special import excess, power, power_excess
 from ._family import ExponentialDispersion, Support
 
 
