@@ -32,7 +32,7 @@ from numba import njit
 from numba.core import event
 from numba.extending import register_jitable
 
-from . import special
+from .elementary import SCALARS
 from .errors import CompilationWarning
 
 UNCACHED = (
@@ -61,18 +61,25 @@ def is_own(function: Callable[..., Any]) -> bool:
     return (getattr(function, "__module__", None) or "").split(".")[0] == __package__
 
 
-def register(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let compiled code call a plain function, and the plain functions in its closure."""
+def register(function: Callable[..., Any], inline: bool = False) -> Callable[..., Any]:
+    """Let compiled code call a plain function, and the plain functions in its closure.
+
+    A loop becomes vector code only if all that it calls is inlined, which the compiler does not do by itself for long
+    formulas: the package's own are inlined by force. Those of a user, and what is built around them, are not: several
+    derivatives by differences of one log-density would multiply its code.
+    """
+    from . import _bits  # noqa: F401  (tells Numba of the twins)
+
     with _lock:
-        for scalar in special.SCALARS:
+        for scalar in SCALARS:
             if scalar not in _registered:
                 _registered.add(scalar)
-                register_jitable(scalar)
+                register_jitable(forceinline=True)(scalar)
         if function not in _registered:
             _registered.add(function)
             for called in _called(function):
-                register(called)
-            register_jitable(function)
+                register(called, inline)
+            register_jitable(forceinline=inline)(function)
     return function
 
 
@@ -95,7 +102,7 @@ def compiled(function: Callable[..., Any], cached: bool | None = None) -> Callab
 
 def compile_kernel(function: Callable[..., Any], cached: bool) -> Callable[..., Any]:
     """Compile a kernel; its closure must hold `source_stamp()` if it is to be cached and calls formulas."""
-    register(function)
+    register(function, inline=cached)
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if cached:
         try:

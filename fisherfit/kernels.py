@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ._jit import address_of, compile_kernel, forgiving, is_own, source_stamp
+from .elementary import HUGE, TINY, scalar, where
 from .families import Family, Formulas
 from .families.differences import tupled
 from .links import Link, Power
-from .special import HUGE, TINY
 
 #: what a pass over the rows computes
 VALUE, SCORE, EXPECTED, OBSERVED = 0, 1, 2, 3
@@ -30,39 +30,32 @@ def _restricted(inverse: Callable[..., Any], support: str) -> Callable[..., Any]
 
         def link(eta):
             p, q, d, d2 = inverse(eta)
-            if not (p >= 0.0 and q >= 0.0):
-                return (nan, nan), nan, nan
-            return (max(p, TINY), max(q, TINY)), d, d2
-    elif support == "nonnegative":
-
-        def link(eta):
-            theta, _, d, d2 = inverse(eta)
-            if not theta >= 0.0:
-                return (nan,), nan, nan
-            return (min(theta, HUGE),), d, d2
+            outside = where(p >= 0.0, where(q >= 0.0, 0.0, nan), nan)
+            return (where(p < TINY, TINY, p) + outside, where(q < TINY, TINY, q) + outside), d + outside, d2 + outside
     else:
+        least = 0.0 if support == "nonnegative" else TINY
 
         def link(eta):
             theta, _, d, d2 = inverse(eta)
-            if not theta >= 0.0:
-                return (nan,), nan, nan
-            return (min(max(theta, TINY), HUGE),), d, d2
+            outside = where(theta >= 0.0, 0.0, nan)
+            theta = where(theta < least, least, where(theta > HUGE, HUGE, theta)) + outside
+            return (theta,), d + outside, d2 + outside
 
     return link
 
 
 def _chain(link: Callable[..., Any], rest: Callable[..., Any] | None) -> Callable[..., Any]:
-    """(eta, i, k) -> the scalar arguments of the formulas, dtheta/deta, d2theta/deta2, from parameter k on."""
+    """Linear predictors of a row, from parameter k on -> arguments of the formulas, dtheta/deta, d2theta/deta2."""
     if rest is None:
 
-        def chained(eta, i, k):
-            theta, d, d2 = link(eta[k, i])
+        def chained(etas):
+            theta, d, d2 = link(etas[0])
             return theta, (d,), (d2,)
     else:
 
-        def chained(eta, i, k):
-            theta, d, d2 = link(eta[k, i])
-            thetas, ds, d2s = rest(eta, i, k + 1)
+        def chained(etas):
+            theta, d, d2 = link(etas[0])
+            thetas, ds, d2s = rest(etas[1:])
             return theta + thetas, (d,) + ds, (d2,) + d2s  # noqa: RUF005  (Numba has no starred displays)
 
     return chained
@@ -84,81 +77,210 @@ def _unpacked(count: int) -> Callable[..., Any]:
     return unpack
 
 
-def _make_rows(parameters: Any, formulas: Formulas, unpack: Callable[..., Any], stamp: str) -> Callable[..., Any]:
-    objective, score, observed = tupled(formulas.objective), tupled(formulas.score), tupled(formulas.observed)
-    fisher: Any = formulas.fisher
-    has_fisher = fisher is not None
-    if fisher is None:  # never called: the compiler drops the branch
+def _column(count: int) -> Callable[..., Any]:
+    """(matrix, i) -> column i of a matrix with `count` rows, as a tuple."""
+    last = count - 1
+    if count == 1:
 
-        def fisher(*theta):
-            return (1.0,)
+        def column(matrix, i):
+            return (matrix[0, i],)
+    else:
+        rest = _column(last)
+
+        def column(matrix, i):
+            return rest(matrix, i) + (matrix[last, i],)  # noqa: RUF005
+
+    return column
+
+
+def _put(count: int) -> Callable[..., Any]:
+    """Write a tuple into column i of a matrix."""
+    last = count - 1
+    rest = _put(last) if last else None
+    if rest is None:
+
+        def put(matrix, i, values):
+            matrix[0, i] = values[0]
+    else:
+
+        def put(matrix, i, values):
+            rest(matrix, i, values)
+            matrix[last, i] = values[last]
+
+    return put
+
+
+@scalar
+def present(f, value):
+    """f times a value of a row with weight f, which is absent if f is 0."""
+    return where(f == 0.0, 0.0, f * value)
+
+
+def _weighted_score(count: int) -> Callable[..., Any]:
+    """f s_k dtheta_k/deta, for every k."""
+    last = count - 1
+    if count == 1:
+
+        def weighted(f, s, d):
+            return (present(f, s[0] * d[0]),)
+    else:
+        rest = _weighted_score(last)
+
+        def weighted(f, s, d):
+            return rest(f, s, d) + (present(f, s[last] * d[last]),)  # noqa: RUF005
+
+    return weighted
+
+
+def _weighted_information(pairs: Sequence[tuple[int, int]]) -> Callable[..., Any]:
+    """f I_km dtheta_k/deta dtheta_m/deta, and -f s_k d2theta_k/deta2 on the diagonal, for every pair (k, m)."""
+    last = len(pairs) - 1
+    k, m = pairs[last]
+    bends = k == m
+
+    def one(f, info, d, s, d2):
+        value = (info[last] * d[k]) * d[m]
+        return present(f, value - s[k] * d2[k] if bends else value)
+
+    if last == 0:
+
+        def weighted(f, info, d, s, d2):
+            return (one(f, info, d, s, d2),)
+    else:
+        rest = _weighted_information(pairs[:last])
+
+        def weighted(f, info, d, s, d2):
+            return rest(f, info, d, s, d2) + (one(f, info, d, s, d2),)  # noqa: RUF005
+
+    return weighted
+
+
+@scalar
+def pairwise_sum(values):
+    """The sum of an array, which is overwritten: by halves within tiles of 1024, the same on every machine."""
+    total = 0.0
+    for start in range(0, values.size, 1024):
+        tile = values[start : start + 1024]
+        size = tile.size
+        while size > 1:
+            half = size // 2
+            upper = tile[size - half : size]
+            for i in range(half):
+                tile[i] += upper[i]
+            size -= half
+        total += tile[0]
+    return total
+
+
+def _make_rows(
+    parameters: Any, formulas: Formulas, count: int, unpack: Callable[..., Any], stamp: str
+) -> Callable[..., Any]:
+    """The loop over rows.
+
+    One loop for each quantity asked for, in which every row is arithmetic and selections, so that the compiler runs
+    several rows at a time. A sum over rows would be in order, and so one row at a time: the objectives are stored
+    and summed afterwards. A row of weight 0 is absent, whatever its formulas give; those of a user may fail there and
+    are not called.
+    """
+    careful = not stamp
+    objective, score, observed = tupled(formulas.objective), tupled(formulas.score), tupled(formulas.observed)
+    column, put_score, put_information = _column(count), _put(count), _put(count * (count + 1) // 2)
+    pairs = [(k, m) for k in range(count) for m in range(k, count)]
+    weighted_score, weighted_information = _weighted_score(count), _weighted_information(pairs)
+    no_score, no_information, no_bend = (0.0,) * count, (0.0,) * len(pairs), (0.0,) * count
+    fisher: Any = formulas.fisher
+
+    def value_of(y, f, etas, constants):
+        if careful and f == 0.0:
+            return 0.0
+        theta, _, _ = parameters(etas)
+        return present(f, objective(y, theta + constants))
+
+    def score_of(y, f, etas, constants):
+        if careful and f == 0.0:
+            return 0.0, no_score
+        theta, d, _ = parameters(etas)
+        arguments = theta + constants
+        return present(f, objective(y, arguments)), weighted_score(f, score(y, arguments), d)
+
+    def observed_of(y, f, etas, constants):
+        if careful and f == 0.0:
+            return 0.0, no_score, no_information
+        theta, d, d2 = parameters(etas)
+        arguments = theta + constants
+        s = score(y, arguments)
+        w = weighted_information(f, observed(y, arguments), d, s, d2)
+        return present(f, objective(y, arguments)), weighted_score(f, s, d), w
+
+    if fisher is None:
+        expected_of = observed_of
+    else:
+
+        def expected_of(y, f, etas, constants):
+            if careful and f == 0.0:
+                return 0.0, no_score, no_information
+            theta, d, _ = parameters(etas)
+            arguments = theta + constants
+            w = weighted_information(f, fisher(*arguments), d, no_bend, no_bend)
+            return present(f, objective(y, arguments)), weighted_score(f, score(y, arguments), d), w
 
     def rows(y, weight, eta, constants, what, u, w):
-        """Sum of weighted objectives; u = d/deta, w = information of eta (upper triangle): a column for every row."""
+        """Sum of weighted objectives; u = d/deta and w = information of eta (upper triangle), a column for each row."""
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
-        total = 0.0
-        for i in range(y.size):
-            f = weight[i]
-            if f == 0.0:
-                for k in range(u.shape[0]):
-                    u[k, i] = 0.0
-                for k in range(w.shape[0]):
-                    w[k, i] = 0.0
-                continue
-            theta, d, d2 = parameters(eta, i, 0)
-            arguments = theta + unpack(constants)
-            total += f * objective(y[i], arguments)
-            if what == 0:
-                continue
-            s = score(y[i], arguments)
-            for k in range(len(d)):
-                u[k, i] = f * (s[k] * d[k])
-            if what == 2 and has_fisher:
-                info = fisher(*arguments)
-                at = 0
-                for k in range(len(d)):
-                    for m in range(k, len(d)):
-                        w[at, i] = f * ((info[at] * d[k]) * d[m])
-                        at += 1
-            elif what >= 2:
-                info = observed(y[i], arguments)
-                at = 0
-                for k in range(len(d)):
-                    for m in range(k, len(d)):
-                        w[at, i] = f * ((info[at] * d[k]) * d[m])
-                        if k == m:
-                            w[at, i] -= f * (s[k] * d2[k])
-                        at += 1
-        return total
+        values = np.empty(y.size)
+        given = unpack(constants)
+        if what == 0:
+            for i in range(y.size):
+                values[i] = value_of(y[i], weight[i], column(eta, i), given)
+        elif what == 1:
+            for i in range(y.size):
+                values[i], score_ = score_of(y[i], weight[i], column(eta, i), given)
+                put_score(u, i, score_)
+        elif what == 2:
+            for i in range(y.size):
+                values[i], score_, information = expected_of(y[i], weight[i], column(eta, i), given)
+                put_score(u, i, score_)
+                put_information(w, i, information)
+        else:
+            for i in range(y.size):
+                values[i], score_, information = observed_of(y[i], weight[i], column(eta, i), given)
+                put_score(u, i, score_)
+                put_information(w, i, information)
+        return pairwise_sum(values)
 
     return rows
 
 
 def _make_base(base: Callable[..., Any], unpack: Callable[..., Any], stamp: str) -> Callable[..., Any]:
+    careful = not stamp
+
+    def base_of(y, f, trials, phi, divides, constants):
+        if careful and f == 0.0:
+            return 0.0, 0.0, 0.0
+        share = where(f == 0.0, 1.0, f * trials) if divides else trials
+        value, d1, d2 = base(y, phi / share, *constants)
+        f = where(f == 0.0, 0.0, 1.0) if divides else f
+        return present(f, value), present(f, d1 / share), present(f, d2 / share / share)
+
     def bases(y, weight, trials, phi, divides, constants):
         """Sum of the terms free of the mean, with two derivatives in phi; weights divide phi or multiply the term."""
         stamp  # noqa: B018
-        total = first = second = 0.0
+        value, first, second = np.empty(y.size), np.empty(y.size), np.empty(y.size)
+        given = unpack(constants)
         for i in range(y.size):
-            f = weight[i]
-            if f == 0.0:
-                continue
-            share = f * trials[i] if divides else trials[i]
-            value, d1, d2 = base(y[i], phi / share, *unpack(constants))
-            f = 1.0 if divides else f
-            total += f * value
-            first += f * (d1 / share)
-            second += f * (d2 / share / share)
-        return total, first, second
+            value[i], first[i], second[i] = base_of(y[i], weight[i], trials[i], phi, divides, given)
+        return pairwise_sum(value), pairwise_sum(first), pairwise_sum(second)
 
     return bases
 
 
-def _make_noise(parameters: Any, noise: Any, unpack: Callable[..., Any]) -> Callable[..., Any]:
+def _make_noise(parameters: Any, noise: Any, count: int, unpack: Callable[..., Any]) -> Callable[..., Any]:
+    column = _column(count)
+
     def noises(y, weight, eta, constants, out):
         """The estimated errors of u, for every row."""
         for i in range(y.size):
-            theta, d, _ = parameters(eta, i, 0)
+            theta, d, _ = parameters(column(eta, i))
             errors = noise(y[i], theta + unpack(constants))
             for k in range(len(d)):
                 out[k, i] = weight[i] * (errors[k] * d[k])
@@ -190,7 +312,7 @@ class Kernels:
         chained: Callable[..., Any] | None = None
         for link, support in zip(reversed(self.links), reversed(list(family.parameters.values())), strict=True):
             chained = _chain(_restricted(link.inverse, support), chained)
-        self.plain_rows = _make_rows(chained, self.formulas, unpack, stamp)
+        self.plain_rows = _make_rows(chained, self.formulas, self.n_parameters, unpack, stamp)
         self.plain_base = _make_base(self.formulas.base, unpack, stamp)
         for function, name in (
             (self.plain_rows, _name("rows", family, links)),
@@ -202,7 +324,7 @@ class Kernels:
         self.base = compile_kernel(self.plain_base, True) if own else forgiving(self.plain_base)
         self.noise = None
         if self.formulas.noise is not None:
-            self.noise = forgiving(_make_noise(chained, self.formulas.noise, unpack))
+            self.noise = forgiving(_make_noise(chained, self.formulas.noise, self.n_parameters, unpack))
 
     def address(self) -> int:
         """Where the machine code of `rows` is, for other compiled code to call; 0 where it is plain Python."""

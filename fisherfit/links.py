@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from scipy import special as _sp
 
+from .elementary import HUGE, TINY, exp_normal, expm1, scalar, where
 from .errors import InputError
-from .special import HUGE, TINY, exp, expm1, normal_cdf, normal_pdf, power, scalar
+from .special import normal_tail, power
 
 __all__ = ["LINKS", "Link", "Power", "get_link"]
 
@@ -28,36 +29,38 @@ def identity_inverse(eta):
 
 @scalar
 def log_inverse(eta):
-    m = TINY if eta < -708.0 else HUGE if eta > 709.0 else exp(eta)
+    m = where(eta < -708.0, TINY, where(eta > 709.0, HUGE, exp_normal(eta)))
     return m, -expm1(eta), m, m
 
 
 @scalar
 def logit_inverse(eta):
-    e = TINY if abs(eta) > 708.0 else exp(-abs(eta))
-    small, large = e / (1.0 + e), 1.0 / (1.0 + e)
-    p = large if eta > 0.0 else small
-    q = small if eta > 0.0 else large
+    e = where(abs(eta) > 708.0, TINY, exp_normal(-abs(eta)))
+    large = 1.0 / (1.0 + e)
+    small = e * large
+    p, q = where(eta > 0.0, large, small), where(eta > 0.0, small, large)
     d = small * large
     return p, q, d, d * (q - p)
 
 
 @scalar
 def probit_inverse(eta):
-    p, q, d = normal_cdf(eta), normal_cdf(-eta), normal_pdf(eta)
-    if abs(eta) > 37.519:  # p and d would underflow; keep their ratio, the reciprocal of Mills', instead
-        x = abs(eta)
-        d = TINY * (x + 1.0 / (x + 2.0 / (x + 3.0 / (x + 4.0 / x))))
-        p = 1.0 if eta > 0.0 else TINY
-        q = TINY if eta > 0.0 else 1.0
+    x = abs(eta)
+    tail, d = normal_tail(eta)
+    # beyond, p and d would underflow; keep their ratio, the reciprocal of Mills', instead
+    far = x > 37.519
+    z = where(far, x, 40.0)
+    d = where(far, TINY * (z + 1.0 / (z + 2.0 / (z + 3.0 / (z + 4.0 / z)))), d)
+    tail = where(far, TINY, tail)
+    p, q = where(eta > 0.0, 1.0 - tail, tail), where(eta > 0.0, tail, 1.0 - tail)
     return p, q, d, -eta * d
 
 
 @scalar
 def cloglog_inverse(eta):
     # beyond 230 the information m^2 q would outgrow the floor of q
-    m = TINY if eta < -708.0 else exp(230.0 if eta > 230.0 else eta)
-    q = TINY if m > 708.0 else exp(-m)
+    m = where(eta < -708.0, TINY, exp_normal(where(eta > 230.0, 230.0, eta)))
+    q = where(m > 708.0, TINY, exp_normal(-m))
     d = m * q
     return -expm1(-m), q, d, d * (1.0 - m)
 
@@ -79,25 +82,21 @@ def cauchit_inverse(eta):
 
 @scalar
 def reciprocal_inverse(eta):
-    if eta == 0.0:
-        return nan, nan, nan, nan
-    m = 1.0 / eta
+    m = 1.0 / where(eta == 0.0, nan, eta)
     return m, 1.0 - m, -m * m, 2.0 * m * m * m
 
 
 @scalar
 def inverse_squared_inverse(eta):
-    if not eta > 0.0:
-        return nan, nan, nan, nan
+    eta = where(eta > 0.0, eta, nan)
     m = 1.0 / math.sqrt(eta)
     return m, 1.0 - m, -0.5 * m / eta, 0.75 * m / eta / eta
 
 
 @scalar
 def sqrt_inverse(eta):
-    if eta < 0.0:
-        return nan, nan, nan, nan
-    return eta * eta, 1.0 - eta * eta, 2.0 * eta, 2.0
+    eta = where(eta < 0.0, nan, eta)
+    return eta * eta, 1.0 - eta * eta, 2.0 * eta, where(eta >= 0.0, 2.0, nan)
 
 
 class Link:

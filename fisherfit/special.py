@@ -1,57 +1,14 @@
-"""Scalar special functions, written so that Numba compiles them and plain Python runs them alike.
-
-``@scalar`` marks a function that compiled formulas may call. The mark costs nothing at import: Numba learns of
-the functions when the first kernel is built (see :mod:`fisherfit._jit`).
-"""
+"""Special functions of statistics, written so that Numba compiles them and plain Python runs them alike."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from math import inf, nan
-from typing import Any, TypeVar
+from math import inf
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-SCALARS: list[Callable[..., Any]] = []
+from .elementary import exp, expm1, log, log1p, log_of_sum, scalar, where
 
-HALF_LOG_2PI = 0.9189385332046727
-SQRT_2 = 1.4142135623730951
-TINY = 2.2250738585072014e-308  # the smallest normal double: a probability or a mean is never below it
-HUGE = 1.7976931348623157e308
-
-
-def scalar(function: _F) -> _F:
-    """Mark `function` as one that compiled formulas may call."""
-    SCALARS.append(function)
-    return function
-
-
-@scalar
-def exp(x):
-    """e^x, infinite instead of an error where it overflows."""
-    return inf if x > 709.782712893384 else math.exp(x)
-
-
-@scalar
-def expm1(x):
-    """e^x - 1, infinite instead of an error where it overflows."""
-    return inf if x > 709.782712893384 else math.expm1(x)
-
-
-@scalar
-def log(x):
-    """log x: -inf at 0, NaN below."""
-    if x > 0.0:
-        return math.log(x)
-    return -inf if x == 0.0 else nan
-
-
-@scalar
-def log1p(x):
-    """log(1 + x): -inf at -1, NaN below."""
-    if x > -1.0:
-        return math.log1p(x)
-    return -inf if x == -1.0 else nan
+ROUND = 25769803776.0  # 1.5 2^34: adding and subtracting it rounds to a multiple of 2^-18
+FAR = 1e155  # a number whose square is infinite
 
 
 @scalar
@@ -66,13 +23,6 @@ def power(x, k):
 def log_probability(p, q):
     """log p for p + q = 1, exact where p is near 1 as well."""
     return log(p) if p < 0.5 else log1p(-q)
-
-
-@scalar
-def log_ratio(y, mu):
-    """log(y / mu) for positive numbers, finite where the ratio would over- or underflow."""
-    r = y / mu
-    return math.log(r) if TINY <= r <= HUGE else log(y) - log(mu)
 
 
 @scalar
@@ -105,94 +55,79 @@ def power_excess(x, a):
     return expm1(a * x) / a if a != 0.0 else x
 
 
-# |B_2n| / {2n (2n - 1)} of Stirling's series, n = 10, 9, ..., 1
-STIRLING = (
-    174611 / 125400, 43867 / 244188, 3617 / 122400, 1 / 156, 691 / 360360, 1 / 1188, 1 / 1680, 1 / 1260, 1 / 360,
-    1 / 12,
-)  # fmt: skip
+@scalar
+def central_normal(w):
+    """The standard normal probability between 0 and x, over x, for w = x^2 <= 1."""
+    p = -9.026109904565583e-11
+    p = p * w + 2.2270765391721188e-09
+    p = p * w - 4.117308931965184e-08
+    p = p * w + 6.659316904081042e-07
+    p = p * w - 9.444639808676774e-06
+    p = p * w + 0.00011543468323083616
+    p = p * w - 0.0011873282148079404
+    p = p * w + 0.009973557009983383
+    p = p * w - 0.06649038006690386
+    p = p * w + 0.39894228040143265
+    return p
 
 
 @scalar
-def stirling(x):
-    """Stirling's correction d(x) = lgamma(x) - (x - 1/2) log x + x - log(2 pi)/2, with d' and d''; x > 0.
-
-    Arguments below 8 are shifted up by d(x) = d(x + 1) + (x + 1/2) log(1 + 1/x) - 1.
-    Abramowitz & Stegun (1964), 6.1.40.
-    """
-    d = d1 = d2 = 0.0
-    while x < 8.0:
-        r = 1.0 / x
-        step, s = log1p(r), 1.0 / (x + 1.0)
-        d += (x + 0.5) * step - 1.0  # loses two digits at the most, of a sum that is no smaller than 0.01
-        d1 += step - 0.5 * (r + s)
-        d2 += 0.5 * (r * s) * (r * s)
-        x += 1.0
-    r = 1.0 / x
-    s = r * r
-    e = e1 = e2 = 0.0
-    n = 20.0
-    for c in STIRLING:
-        e = c - s * e
-        e1 = (n - 1.0) * c - s * e1
-        e2 = n * (n - 1.0) * c - s * e2
-        n -= 2.0
-    return d + r * e, d1 - s * e1, d2 + r * s * e2
-
-
-@scalar
-def stirling_of_reciprocal(a):
-    """Stirling's correction as a function of a = 1 / x >= 0: e(a) = d(1 / a) = a/12 - a^3/360 + ..., and e', e''."""
-    if a > 0.125:
-        x = 1.0 / a
-        d, d1, d2 = stirling(x)
-        return d, -x * x * d1, x * x * x * (x * d2 + 2.0 * d1)
-    s = a * a
-    e = e1 = e2 = 0.0
-    n = 20.0
-    for c in STIRLING:
-        e = c - s * e
-        e1 = (n - 1.0) * c - s * e1
-        if n > 2.0:  # the first term of e is linear
-            e2 = (n - 1.0) * (n - 2.0) * c - s * e2
-        n -= 2.0
-    return a * e, e1, -a * e2
+def mills(a):
+    """e^(a^2 / 2) times the standard normal probability above a, for a >= 1: a polynomial in (a - 4) / (a + 4)."""
+    u = (a - 4.0) / (a + 4.0)
+    p = 2.155593910792439e-09
+    p = p * u + 3.893188006399127e-08
+    p = p * u - 1.5931987594544994e-07
+    p = p * u - 7.038399495773737e-08
+    p = p * u + 7.738222336748404e-07
+    p = p * u + 4.982530316814221e-07
+    p = p * u - 3.4803422667525673e-06
+    p = p * u - 4.092521496891379e-06
+    p = p * u + 1.8129306601993687e-05
+    p = p * u + 2.540469322471829e-05
+    p = p * u - 0.00011698319214073055
+    p = p * u - 0.00010664869743028017
+    p = p * u + 0.0009154180861647513
+    p = p * u - 0.0005167324107432426
+    p = p * u - 0.006379863807940214
+    p = p * u + 0.024543145725941247
+    p = p * u - 0.04796349780963847
+    p = p * u + 0.0536773069011918
+    p = p * u - 0.013595270429317238
+    p = p * u - 0.07827991627104187
+    p = p * u + 0.5664638478118137
+    return p / (1.0 + 1.25 * a)
 
 
 @scalar
-def log_gamma(x):
-    """log Gamma(x), x > 0."""
-    return math.lgamma(x)
-
-
-@scalar
-def digamma(x):
-    """The derivative of log Gamma, x > 0."""
-    return log(x) - 0.5 / x + stirling(x)[1]
-
-
-@scalar
-def trigamma(x):
-    """The second derivative of log Gamma, x > 0."""
-    return (1.0 + 0.5 / x) / x + stirling(x)[2]
-
-
-@scalar
-def log_count_base(y):
-    """log of the Poisson density at its mode mu = y: y log y - y - log y!, for real y >= 0."""
-    if y == 0.0:
-        return 0.0
-    if y < 1.0:
-        return y * log(y) - y - math.lgamma(y + 1.0)
-    return -HALF_LOG_2PI - 0.5 * log(y) - stirling(y)[0]
+def normal_tail(x):
+    """The probability above abs(x) under the standard normal distribution, and the density at x."""
+    a = where(abs(x) > FAR, FAR, abs(x))
+    b = where(a > 39.0, 39.0, a)  # where the density is 0
+    high = (b + ROUND) - ROUND  # a multiple of 2^-18, whose square is exact
+    e = 0.5 * (b - high) * (b + high)  # so that e^(-a^2 / 2) keeps the digits of a; at most 1e-4
+    g = exp(-0.5 * high * high) * (1.0 - e * (1.0 - 0.5 * e * (1.0 - e * (1.0 / 3.0))))
+    return where(a < 1.0, 0.5 - a * central_normal(a * a), g * mills(a)), 0.3989422804014327 * g
 
 
 @scalar
 def normal_cdf(x):
     """The standard normal distribution function, accurate in the lower tail."""
-    return 0.5 * math.erfc(-x / SQRT_2)
+    q = normal_tail(x)[0]
+    return where(x > 0.0, 1.0 - q, q)
+
+
+@scalar
+def log_normal_cdf(x):
+    """The logarithm of the standard normal distribution function, in both tails."""
+    q, a = normal_tail(x)[0], where(abs(x) > FAR, FAR, abs(x))
+    far = where(x <= -1.0, 1.0, 0.0)
+    u = where(far > 0.0, mills(a), where(x > 0.0, 1.0 - q, q))
+    lost = where(x > 0.0, (1.0 - u) - q, 0.0)
+    return log_of_sum(u, lost) - 0.5 * far * a * a
 
 
 @scalar
 def normal_pdf(x):
     """The standard normal density."""
-    return 0.3989422804014327 * exp(-0.5 * x * x)
+    return normal_tail(x)[1]

@@ -11,7 +11,8 @@ ROOT = Path(fisherfit.__file__).parent
 # a module may import from its own layer and from those before it
 LAYERS = [
     {"errors"},
-    {"special", "_threads", "datasets"},
+    {"elementary", "_threads", "datasets"},
+    {"special", "gammas", "_bits"},
     {"_jit", "links", "families", "table"},
     {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files"},
     {"linalg", "native", "passes", "likelihood", "separation"},

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import fisherfit as ff
+from fisherfit.elementary import HUGE, TINY
 from fisherfit.errors import InputError
 from fisherfit.links import LINKS, LINKS_BY_SUPPORT, Link, Power, check_pair, get_link
-from fisherfit.special import HUGE, TINY
 
 from .oracles import EPS, ulps
 from .oracles import link as oracle

@@ -5,30 +5,29 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from ..special import excess, log, log1p, log_count_base, log_probability, scalar
+from ..elementary import aligned, poisson_divergence, scalar, where
+from ..gammas import log_count_base
 from ._family import ExponentialDispersion, Support
 
 
 @scalar
 def unit_deviance(y, p, q):
-    """2 {y log(y/p) + (1 - y) log((1 - y)/q)}, relative to the saturated model."""
-    if y == 0.0:
-        return -2.0 * log_probability(q, p)
-    if y == 1.0:
-        return -2.0 * log_probability(p, q)
-    if p < 1e-8 * y or q < 1e-8 * (1.0 - y):
-        return 2.0 * (y * (log(y) - log_probability(p, q)) + (1.0 - y) * (log1p(-y) - log_probability(q, p)))
-    r = y * q - (1.0 - y) * p  # y - p, never a difference of numbers near 1
-    return 2.0 * (r * (r / p) * excess(r / p, 1.0) + r * (r / q) * excess(-r / q, 1.0))
+    """2 {y log(y/p) + (1 - y) log((1 - y)/q)}: the divergence of two Poisson counts, each of which is positive."""
+    k, difference, total = aligned(y, p)
+    j, other_difference, other_total = aligned(1.0 - y, q)
+    scale = 1.0 / (total * other_total)  # one division for both
+    return 2.0 * (
+        poisson_divergence(y, p, k, difference * (scale * other_total))
+        + poisson_divergence(1.0 - y, q, j, other_difference * (scale * total))
+    )
 
 
 @scalar
 def base(y, phi):
     """log of C(m, my) y^(my) (1 - y)^(m - my), m = 1 / phi, from Poisson densities at their modes."""
     m = 1.0 / phi
-    if y == 0.0 or y == 1.0:
-        return 0.0, 0.0, 0.0
-    return log_count_base(y * m) + log_count_base((1.0 - y) * m) - log_count_base(m), 0.0, 0.0
+    value = log_count_base(y * m) + log_count_base((1.0 - y) * m) - log_count_base(m)
+    return where(y == 0.0, 0.0, where(y == 1.0, 0.0, value)), 0.0, 0.0
 
 
 class Binomial(ExponentialDispersion):
@@ -58,7 +57,11 @@ class Binomial(ExponentialDispersion):
 
     @staticmethod
     def score(y, p, q):
-        return (y / p - (1.0 - y) / q,)
+        return ((y * q - (1.0 - y) * p) * (1.0 / (p * q)),)
+
+    @staticmethod
+    def fisher(p, q):
+        return (1.0 / (p * q),)
 
     @staticmethod
     def observed(y, p, q):

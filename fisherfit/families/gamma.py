@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from ..special import HALF_LOG_2PI, excess, log, log_ratio, stirling
+from ..elementary import gamma_divergence, log
+from ..gammas import HALF_LOG_2PI, stirling
 from ._family import ExponentialDispersion, Support
 
 
@@ -28,10 +29,7 @@ class Gamma(ExponentialDispersion):
 
     @staticmethod
     def unit_deviance(y, mu):
-        t = (y - mu) / mu
-        if abs(t) > 0.5:  # 1 + t would have the relative rounding of y / mu only after a subtraction
-            return 2.0 * (t - log_ratio(y, mu))
-        return 2.0 * (t * t * excess(t, 2.0))
+        return 2.0 * gamma_divergence(y, mu)
 
     @staticmethod
     def unit_variance(mu):

@@ -15,69 +15,69 @@ import numpy as np
 from scipy import special as sp
 from scipy import stats
 
+from ..elementary import HUGE, atanh_series, atanh_series_slope, exp, expm1, log, log1p, log_ratio, scalar, where
 from ..errors import InputError
-from ..special import exp, expm1, log, log1p, log_count_base, log_ratio, scalar, stirling_of_reciprocal
+from ..gammas import log_count_base, stirling_of_reciprocal
 from ._family import Family, Formulas, Support
 
 # In these formulas v = (1 + alpha y) / (1 + alpha mu) - 1, and delta = v / alpha.
 
 
 @scalar
-def relative_log1p(v, one_plus_v):
-    """log(1 + v) / v, given 1 + v exactly as well for v near -1."""
-    if abs(v) < 1e-300:
-        return 1.0
-    return (log(one_plus_v) if v < -0.5 else log1p(v)) / v
+def shape(v, one_plus_v, logarithm):
+    """(h, h', log(1 + v) / v), h(v) = {v - log(1 + v)} / v^2, given 1 + v and its logarithm, which near 0 are not used.
+
+    There log(1 + v) = 2 atanh(z) = 2 z + z^3 R(z^2), z = r v = v / (2 + v), and so h = r (1 - z r R): nothing cancels.
+    """
+    near = abs(v) < 0.29
+    small, large = where(near, v, 0.0), where(near, 1.0, v)
+    r = 1.0 / (2.0 + small)
+    z = r * small
+    w = z * z
+    rest = atanh_series(w)
+    h = r * (1.0 - z * (r * rest))
+    h1 = -r * r * (1.0 + r * ((1.0 - 3.0 * z) * rest + 4.0 * w * r * atanh_series_slope(w)))
+    ratio = logarithm / large
+    far = (1.0 - ratio) / large
+    far1 = (1.0 / where(near, 1.0, one_plus_v) - 2.0 * far) / large
+    return where(near, h, far), where(near, h1, far1), where(near, r * (2.0 + w * rest), ratio)
 
 
 @scalar
-def shape(v, one_plus_v):
-    """h(v) = {v - log(1 + v)} / v^2 = excess(v, 2) and h'(v), given 1 + v exactly as well for v near -1."""
-    if abs(v) < 0.08:
-        h, h1, term = 0.5, 0.0, 1.0
-        for k in range(1, 18):
-            h1 -= term * k / (k + 2.0)
-            term *= -v
-            h += term / (k + 2.0)
-        return h, h1
-    h = (1.0 - relative_log1p(v, one_plus_v)) / v
-    return h, (1.0 / one_plus_v - 2.0 * h) / v
+def shares(y, mu, alpha):
+    """1 / (1 + alpha mu), delta and 1 + v."""
+    product = alpha * mu
+    s = 1.0 / (1.0 + where(product > HUGE, HUGE, product))
+    return s, (y - mu) * s, (1.0 + alpha * y) * s
 
 
 @scalar
 def nb_half_deviance(y, mu, alpha):
-    """Minus half the unit deviance at this alpha: log(1 + v) / alpha - y log(1 + w), 1 + w = (1 + v)^-1 y / mu."""
-    t, s = (y - mu) / mu, 1.0 / (1.0 + alpha * mu)
-    if abs(t) < 0.08:  # the sum of (-t)^j g_j / {(j + 1)(j + 2)}, g_j = 1 + c + ... + c^j
-        c = alpha * mu * s
-        term, g, total = 1.0, 1.0, 0.5
-        for j in range(1, 18):
-            term *= -t
-            g = 1.0 + c * g
-            total += term * g / ((j + 1.0) * (j + 2.0))
-        return -(y - mu) * t * s * total
-    delta, one_plus_v = (y - mu) * s, (1.0 + alpha * y) * s
-    tail = delta * relative_log1p(alpha * delta, one_plus_v)
-    if y == 0.0:
-        return tail
-    w = t / (1.0 + alpha * y)
-    return tail - y * (log1p(w) if abs(w) < 0.5 else log_ratio(y, mu) - log(one_plus_v))
+    """Minus half the unit deviance at this alpha: log(1 + v) / alpha - y log(1 + w), 1 + w = (1 + v)^-1 y / mu.
+
+    Where w is near 0 the terms of first order are subtracted from both logarithms; what is left of them is delta w.
+    """
+    s, delta, one_plus_v = shares(y, mu, alpha)
+    b = (mu * s) * (1.0 + alpha * y)
+    w = delta / b
+    logarithm = log_ratio(y, b)
+    h, _, ratio = shape(alpha * delta, one_plus_v, log(one_plus_v))
+    near = delta * w - y * w * w * shape(w, 1.0, logarithm)[0] + alpha * delta * delta * h
+    tail = delta * ratio
+    return where(y == 0.0, tail, where(abs(w) < 0.29, -near, tail - y * logarithm))
 
 
 @scalar
 def saturated(y, alpha):
     """S = log density at mu = y less its value at alpha = 0, with its first two derivatives in alpha."""
-    if y == 0.0:
-        return 0.0, 0.0, 0.0
     s = 1.0 / (1.0 + alpha * y)
     e, e1, e2 = stirling_of_reciprocal(alpha * s)
     f, f1, f2 = stirling_of_reciprocal(alpha)
     s2 = s * s
-    return (
-        -0.5 * log1p(alpha * y) + (e - f),
-        -0.5 * y * s + e1 * s2 - f1,
-        0.5 * y * s * y * s + e2 * s2 * s2 - 2.0 * y * s * s2 * e1 - f2,
-    )
+    value = -0.5 * log1p(alpha * y) + (e - f)
+    first = -0.5 * y * s + e1 * s2 - f1
+    second = 0.5 * y * s * y * s + e2 * s2 * s2 - 2.0 * y * s * s2 * e1 - f2
+    return where(y == 0.0, 0.0, value), where(y == 0.0, 0.0, first), where(y == 0.0, 0.0, second)
 
 
 @scalar
@@ -88,17 +88,15 @@ def nb_objective(y, mu, alpha):
 
 @scalar
 def nb_score(y, mu, alpha):
-    s = 1.0 / (1.0 + alpha * mu)
-    delta = (y - mu) * s
-    h, _ = shape(alpha * delta, (1.0 + alpha * y) * s)
+    s, delta, one_plus_v = shares(y, mu, alpha)
+    h, _, _ = shape(alpha * delta, one_plus_v, log(one_plus_v))
     return (y - mu) / mu * s, delta * delta * h + saturated(y, alpha)[1]
 
 
 @scalar
 def nb_observed(y, mu, alpha):
-    s = 1.0 / (1.0 + alpha * mu)
-    delta = (y - mu) * s
-    h, h1 = shape(alpha * delta, (1.0 + alpha * y) * s)
+    s, delta, one_plus_v = shares(y, mu, alpha)
+    h, h1, _ = shape(alpha * delta, one_plus_v, log(one_plus_v))
     return (
         nb_fixed_observed(y, mu, alpha)[0],
         delta * s,
@@ -245,7 +243,7 @@ def expected_alpha_row(mu, alpha):
         odds = exp(u)
         x, y = odds / (1.0 + odds), 1.0 / (1.0 + odds)
         weight = 0.25 * exp(-k * log1p(odds))
-        total += weight * q * x * q * x * shape(-q * x, y + s * x)[0]
+        total += weight * q * x * q * x * shape(-q * x, y + s * x, log(y + s * x))[0]
         u += 0.25
         if u > 0.0 and weight < 1e-20:
             break

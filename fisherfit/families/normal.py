@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from ..special import HALF_LOG_2PI, log
+from ..elementary import log
+from ..gammas import HALF_LOG_2PI
 from ._family import ExponentialDispersion, Support
 
 

@@ -6,7 +6,8 @@ from math import inf
 
 from scipy import stats
 
-from ..special import excess, log_count_base, log_ratio
+from ..elementary import aligned, poisson_divergence
+from ..gammas import log_count_base
 from ._family import ExponentialDispersion, Support
 
 
@@ -27,16 +28,16 @@ class Poisson(ExponentialDispersion):
 
     @staticmethod
     def unit_deviance(y, mu):
-        if y == 0.0:
-            return 2.0 * mu
-        t = (y - mu) / mu
-        if abs(t) > 0.5:
-            return 2.0 * (y * log_ratio(y, mu) - (y - mu))
-        return 2.0 * ((y - mu) * t * excess(t, 1.0))
+        k, difference, total = aligned(y, mu)
+        return 2.0 * poisson_divergence(y, mu, k, difference / total)
 
     @staticmethod
     def unit_variance(mu):
         return mu, 1.0
+
+    @staticmethod
+    def score(y, mu):
+        return ((y - mu) * (1.0 / mu),)
 
     @staticmethod
     def observed(y, mu):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..elementary import TINY
 from ..errors import InputError
-from ..special import TINY
 from ._family import Family, Support
 from .numerics import Law, central, differentiate, integral, listed
 

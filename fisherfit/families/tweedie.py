@@ -12,8 +12,10 @@ import numpy as np
 from scipy import optimize, stats
 from scipy import special as sp
 
+from ..elementary import TINY, exp, log, log_ratio, scalar
 from ..errors import InputError
-from ..special import HALF_LOG_2PI, TINY, excess, exp, log, log_ratio, power, power_excess, scalar, stirling
+from ..gammas import HALF_LOG_2PI, stirling
+from ..special import excess, power, power_excess
 from ._family import ExponentialDispersion, Support
 
 

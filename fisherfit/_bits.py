@@ -1,0 +1,93 @@
+"""Compiled twins of the functions that take a number apart by its bits.
+
+Written so that a loop over them vectorises on every x86 and ARM: shifts and additions of 64-bit integers, and no
+conversion between integers and floats, which AVX2 lacks. Imported when the first kernel is built: it needs Numba.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import extending, types
+
+from . import elementary
+
+intrinsic: Any = extending.intrinsic
+overload: Any = extending.overload
+
+ONE = 0x3FF0000000000000
+SQRT_HALF = 0x3FE6A09E667F3BCD
+MANTISSA = 0x000FFFFFFFFFFFFF
+TWO_52 = 0x4330000000000000  # the bits of 2^52: a whole number below 2^52, put into them, is that number more
+BIAS = 4503599627371519.0  # 2^52 + 1023
+
+
+@intrinsic
+def bits(typing: Any, x: Any) -> Any:
+    """The 64 bits of a double as a whole number."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(types.int64))
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def double(typing: Any, i: Any) -> Any:
+    """The double that has these bits."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], context.get_value_type(types.float64))
+
+    return types.float64(types.int64), generate
+
+
+@intrinsic
+def shifted(typing: Any, i: Any) -> Any:
+    """The 12 upper bits of 64, as a whole number of at least 0."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.lshr(args[0], context.get_constant(types.int64, 52))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def select(typing: Any, condition: Any, a: Any, b: Any) -> Any:
+    """An instruction that selects one of two doubles."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(args[0], args[1], args[2])
+
+    return types.float64(types.boolean, types.float64, types.float64), generate
+
+
+@overload(elementary.where)
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    def twin(condition: Any, a: Any, b: Any) -> Any:
+        return select(condition, a, b)
+
+    return twin
+
+
+@overload(elementary.power_of_two)
+def _power_of_two(k: Any) -> Any:
+    shift = elementary.SHIFT
+
+    def twin(k: Any) -> Any:
+        return double((bits(k + shift) + 1023) << 52)
+
+    return twin
+
+
+@overload(elementary.split)
+def _split(x: Any) -> Any:
+    tiny = elementary.TINY
+
+    def twin(x: Any) -> Any:
+        denormal = x < tiny
+        i = bits(select(denormal, x * 18014398509481984.0, x)) + (ONE - SQRT_HALF)
+        k = double(shifted(i) | TWO_52) - BIAS
+        return double((i & MANTISSA) + SQRT_HALF), k - select(denormal, 54.0, 0.0)
+
+    return twin
