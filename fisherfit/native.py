@@ -96,6 +96,22 @@ def fortran_dgemm(typingctx, address, arguments):
     return _fortran("cciiidaiaidai")
 
 
+@intrinsic
+def scale_eight(typingctx, source, factor, target):
+    """Eight doubles times a factor, from one address to another."""
+
+    def codegen(context, builder, signature, args):
+        eight = ir.VectorType(_DOUBLE, 8)
+        source, target = (builder.inttoptr(args[at], eight.as_pointer()) for at in (0, 2))
+        blank = ir.Constant(eight, ir.Undefined)
+        one = builder.insert_element(blank, args[1], ir.Constant(_INT, 0))
+        same = builder.shuffle_vector(one, blank, ir.Constant(ir.VectorType(_INT, 8), [0] * 8))
+        builder.store(builder.fmul(same, builder.load(source, align=8)), target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.float64, types.intp), codegen
+
+
 def _tile(rows: int, vectors: int) -> Any:
     """An intrinsic that sums outer products over rows of s: `rows` by 8 `vectors` numbers that stay in registers."""
     eight = ir.VectorType(_DOUBLE, 8)

@@ -55,6 +55,7 @@ from .native import (
     middle_tile,
     narrow_tile,
     pointer,
+    scale_eight,
     widest_tile,
 )  # fmt: skip
 
@@ -197,21 +198,25 @@ def weigh(shape, z, lead, m, factor, out):
     """Rows of diag(factor) [1, z], the 1 where there is an intercept; what follows in a row is left alone."""
     first, d = shape[INTERCEPT], shape[DENSE]
     length = row_length(first + d)
-    if first:
-        for i in range(m):
-            out[i * length] = factor[i]
     if d and shape[ORDER] == BY_ROW:
         x = carray(pointer(z), ((m - 1) * lead + d,), np.float64)
-        for i in range(m):
-            f, to, at = factor[i], i * length + first, i * lead
-            for j in range(d):
-                out[to + j] = f * x[at + j]
+        source, target = z, out.ctypes.data + 8 * first
+        for i in range(m - 1):  # whole vectors: what is too much belongs to the next row, which is written later
+            for at in range(0, 8 * d, 64):
+                scale_eight(source + at, factor[i], target + at)
+            source += 8 * lead
+            target += 8 * length
+        for j in range(d):
+            out[(m - 1) * length + first + j] = factor[m - 1] * x[(m - 1) * lead + j]
     elif d:
         x = carray(pointer(z), ((d - 1) * lead + m,), np.float64)
         for begin in range(0, m, 8):  # few rows at a time, so that their lines stay in the first cache
             for j in range(d):
                 for i in range(begin, min(begin + 8, m)):
                     out[i * length + first + j] = factor[i] * x[j * lead + i]
+    if first:
+        for i in range(m):
+            out[i * length] = factor[i]
 
 
 @inlined
