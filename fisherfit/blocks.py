@@ -140,8 +140,14 @@ def make_design(
     categorical: Sequence[Categorical] = (),
     position: np.ndarray | None = None,
     present: np.ndarray | None = None,
+    like: Design | None = None,
 ) -> Design:
-    """A Design with the standardisation of its dense columns taken from a strided sample of the rows present."""
+    """A Design with the standardisation of its dense columns taken from a strided sample of the rows present.
+
+    With `like`, other rows of the same columns are standardised as that design is.
+    """
+    if like is not None:
+        return replace(like, n=n, dense=tuple(dense), categorical=tuple(categorical))
     width = int(intercept) + sum(1 if a.ndim == 1 else a.shape[1] for a in dense) + sum(c.width for c in categorical)
     centre, spread, size = _moments(dense, n, present)
     if not intercept:
@@ -201,6 +207,12 @@ def _moments(
             spreads.append(spread if lo != hi else 0.0)
             sizes.append(size)
     return np.array(centres), np.array(spreads), np.array(sizes)
+
+
+def without_rows(design: Design, n: int) -> Design:
+    """The columns and the standardisation of a design, standing for n rows that are read elsewhere."""
+    codes = np.empty(0, np.int32)
+    return replace(design, n=n, dense=(), categorical=tuple(Categorical(codes, c.width) for c in design.categorical))
 
 
 def constant_design(n: int, name: str) -> Design:

@@ -18,7 +18,6 @@ from .solver import Solution, natural_gradient
 from .starts import interior_start, null_start
 
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
-PILOT = 32  # the pilot sees every 32nd row
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
 
 
@@ -35,12 +34,11 @@ def maximise(
     count: float | None = None,
 ) -> Fitted:
     """Fit a model: the ladder from a start to a certified maximum, or to a named trouble."""
-    present = likelihood.weight > 0.0
-    count = float(np.count_nonzero(present)) if count is None else count
+    count = float(likelihood.observations) if count is None else count
     floor = rounding_floor(likelihood, family, count) if has_dispersion else 0.0
     p = likelihood.designs[0].width
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
-    begin = null_start(likelihood, family)
+    begin = null_start(likelihood.typical(), family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
     first = _pilot(model, begin) if start is None and model.lazy else None
     begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
@@ -50,7 +48,7 @@ def maximise(
     factor = cholesky(found_information[:p, :p])
     if factor is None or factor.poor:
         design = likelihood.designs[0]
-        root = likelihood.root(present.astype(float))
+        root = likelihood.design_root()
         rounding = np.ones(p)
         rounding[int(design.intercept) : design.dense_width] = design.rounding
         kept[:p] = in_user_order(root, rounding, design.position)
@@ -90,6 +88,7 @@ def maximise(
     else:
         solution = solve(begin)
     if solution.reason == "infeasible" and not likelihood.designs[0].intercept:
+        likelihood.hold()
         inner = interior_start(likelihood, family)
         if inner is not None:
             restarts, solution = restarts + 1, solve(inner)
@@ -108,8 +107,9 @@ def maximise(
 
 
 def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | None:
-    """The maximum on every 32nd row as a start, evaluated on all rows, unless it is far from their maximum."""
-    sample = replace(model, likelihood=model.likelihood.every(PILOT), count=model.count / PILOT)
+    """The maximum on a sample of the rows as a start, evaluated on all rows, unless it is far from their maximum."""
+    some = model.likelihood.sample()
+    sample = replace(model, likelihood=some, count=model.count * some.n / model.likelihood.n)
     if not (sample.likelihood.weight > 0.0).any():
         return None
     found = natural_gradient(sample, begin, max_iter=20, tol=1e-6)
@@ -126,13 +126,12 @@ def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | N
 
 def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> float:
     """(16 eps)^2 times the sum of w y^2 / V(mu) over n: dispersions below it are rounding."""
-    y, w = likelihood.y, likelihood.weight
-    mean = float(np.average(y, weights=w))
-    scale = float(np.sqrt(np.average(y * y, weights=w)))
+    mean, square = likelihood.moments()
+    scale = float(np.sqrt(square))
     with np.errstate(all="ignore"):
         v = float(np.asarray(family.variance(mean if mean > 0 else (scale or 1.0))))
     ratio = scale * scale / v if v > 0 and np.isfinite(v) else 1.0
-    return float(max((16 * EPS) ** 2 * ratio * (float(w.sum()) / count), 1e-300))
+    return float(max((16 * EPS) ** 2 * ratio * (likelihood.total / count), 1e-300))
 
 
 def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int) -> Fitted:
@@ -158,7 +157,7 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
         solution.theta, solution.point, solution.theta - solution.point if not solution.converged else solution.step,
         evaluation, information, covariance, evaluation.loglik,
         float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
-        sep.Separation(np.zeros(model.likelihood.n, bool)), np.zeros(0, int), (), np.ones(size, bool),
+        sep.Separation(model.likelihood.no_rows()), np.zeros(0, int), (), np.ones(size, bool),
         history=solution.history,
     )  # fmt: skip
 
@@ -183,16 +182,19 @@ def difference_noise(model: Model, solution: Solution) -> float:
     lik = model.likelihood
     if lik.kernels.noise is None:
         return 0.0
-    eta = np.stack([lik.linear_predictor(solution.point, k) for k in range(len(lik.designs))])
-    error = np.empty_like(eta)
-    lik.kernels.noise(lik.y, lik.weight, np.ascontiguousarray(eta), lik.kernels.constants, error)
-    _, w = lik.terms_at(eta)
-    at, total = 0, 0.0
-    for k in range(len(lik.designs)):
-        scale = float(np.mean(np.abs(w[at])))
+    k = len(lik.designs)
+    diagonal = np.cumsum([0, *range(k, 1, -1)])
+    size, total = np.zeros(k), 0.0
+    for _, part in lik.parts():
+        size += np.abs(part.row_terms(solution.point)[1][diagonal]).sum(axis=1)
+    scale = size / lik.n
+    for _, part in lik.parts():
+        eta = np.stack([part.linear_predictor(solution.point, j) for j in range(k)])
+        error = np.empty_like(eta)
+        lik.kernels.noise(part.y, part.weight, np.ascontiguousarray(eta), lik.kernels.constants, error)
+        w = part.terms_at(eta)[1][diagonal]
         with np.errstate(all="ignore"):
-            total += float(np.sum(error[k] ** 2 / np.maximum(w[at], 1e-3 * scale)))
-        at += len(lik.designs) - k
+            total += float(np.sum(error**2 / np.maximum(w, 1e-3 * scale[:, None])))
     return float(np.sqrt(total / solution.dispersion)) if np.isfinite(total) else 0.0
 
 
@@ -205,8 +207,7 @@ def _suspicious(likelihood: Likelihood, solution: Solution, kept: np.ndarray) ->
     bound = np.abs(solution.step[:p])
     if float(bound.sum()) * np.sqrt(likelihood.n) * 16.0 < MOVES and not design.categorical:
         return False
-    move = likelihood.linear_predictor(solution.step, 0, offset=False)
-    return bool(np.abs(move[likelihood.weight > 0.0]).max(initial=0.0) > MOVES)
+    return likelihood.largest_move(solution.step) > MOVES
 
 
 def _bounded(
@@ -220,6 +221,7 @@ def _bounded(
     lower, upper = bounds.eta_range(link, next(iter(family.parameters.values())))
     if not (np.isfinite(lower) or np.isfinite(upper)) or not np.isfinite(solution.evaluation.loglik):
         return None
+    lik.hold()
     ends = bounds.attainable(family.name, link, lik.y, lower, upper)
     found = bounds.maximise(lik, dense_design(lik), solution.point, kept, (lower, upper), ends,
                             model.dispersion(solution.evaluation), tol, max_iter)  # fmt: skip

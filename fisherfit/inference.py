@@ -51,6 +51,13 @@ def covariance_of(
 
 def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     """sum of u u' over rows; a frequency weight counts as that many rows."""
+    out = np.zeros((theta.size, theta.size))
+    for _, part in likelihood.parts():
+        out += _meat_of(model, part, theta)
+    return out
+
+
+def _meat_of(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     k, p = len(likelihood.designs), theta.size
     u, _ = likelihood.row_terms(theta, SCORE)
     weight = likelihood.weight
@@ -66,9 +73,7 @@ def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
             if a == b:
                 block, _ = single.weighted_sums(np.ascontiguousarray(share[a] * share[b]), np.zeros(likelihood.n))
             else:
-                _, column = single.weighted_sums(
-                    np.zeros(likelihood.n), np.ascontiguousarray(share[a] * share[b])
-                )
+                _, column = single.weighted_sums(np.zeros(likelihood.n), np.ascontiguousarray(share[a] * share[b]))
                 block = column[:, None]
             out[edges[a] : edges[a + 1], edges[b] : edges[b + 1]] = block
             out[edges[b] : edges[b + 1], edges[a] : edges[a + 1]] = block.T
