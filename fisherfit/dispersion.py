@@ -58,12 +58,19 @@ class DispersionLikelihood:
             return 0.0
         return objective / phi + self.base(phi)[0]
 
+    def expect(self, deviance: float, count: float, closed: float | None) -> None:
+        """A maximum that will be asked for."""
+
+    def begin(self, deviance: float, count: float) -> float:
+        """Where the search for the maximum begins."""
+        return deviance / count
+
     def maximum(self, deviance: float, count: float, closed: float | None) -> float:
         """The maximum-likelihood phi: in closed form, or by Newton steps on log phi kept inside a bracket."""
         if closed is not None or deviance <= 0.0:
             return closed if closed is not None else 0.0
         low, high = -np.inf, np.inf
-        x = float(np.log(deviance / count))
+        x = float(np.log(self.begin(deviance, count)))
         for _ in range(100):
             phi = float(np.exp(x))
             _, first, second = self.base(phi)

@@ -40,7 +40,7 @@ def maximise(
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
     begin = null_start(likelihood.typical(), family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
-    first = _pilot(model, begin) if start is None and model.lazy else None
+    first = _pilot(model, begin) if start is None and (model.lazy or likelihood.streamed) else None
     begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
     found_information = known.information
     assert found_information is not None

@@ -15,6 +15,7 @@ from .starts import null_start
 
 
 def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray) -> Any:
+    likelihood.hold()
     present = likelihood.weight > 0.0
     signs = sep.row_signs(family.name, likelihood.kernels.links[0].name, likelihood.y, present)
     if signs is None or not signs.any():

@@ -58,6 +58,8 @@ class Likelihood:
     offset: np.ndarray | None = None
     threads: int = 1
 
+    streamed = False
+
     @property
     def n(self) -> int:
         """Number of rows."""

@@ -32,28 +32,29 @@ def pearson_statistic(likelihood: Likelihood, family: Family, fitted: Fitted) ->
 
 
 def likelihoods(
-    model: Any, family: Family, fixed: Family, data: Any, likelihood: Likelihood, simple: Likelihood,
-    phi_likelihood: DispersionLikelihood, objective: float, deviance: float, ml: float, phi: float, count: float,
-    exact: bool, quasi: bool,
-) -> tuple[float, float, float]:  # fmt: skip
-    """llf, llnull and the null deviance."""
+    model: Any, family: Family, phi_likelihood: DispersionLikelihood, objective: float, ml: float, phi: float,
+    count: float, exact: bool, null: tuple[float, float],
+) -> tuple[float, float]:  # fmt: skip
+    """llf and llnull, by the objective and the deviance of the model and of the null model."""
     fixed_phi = family.has_dispersion and not isinstance(model.dispersion, (str, type(None)))
     at = phi if fixed_phi else ml
     if exact and not fixed_phi:
         llf = float("inf")
     else:
         llf = phi_likelihood.value(objective, at if family.has_dispersion else 1.0)
-    null_objective, null_deviance = _null(family, fixed, data, likelihood, simple)
+    null_objective, null_deviance = null
     if family.has_dispersion:
         closed = family.dispersion_ml(null_deviance, count)  # type: ignore[attr-defined]
         null_phi = at if fixed_phi else phi_likelihood.maximum(null_deviance, count, closed)
         llnull = phi_likelihood.value(null_objective, null_phi) if null_phi > 0 else float("inf")
     else:
         llnull = phi_likelihood.value(null_objective, 1.0)
-    return llf, llnull, null_deviance
+    return llf, llnull
 
 
-def _null(family: Family, fixed: Family, data: Any, likelihood: Likelihood, simple: Likelihood) -> tuple[float, float]:
+def null_model(
+    family: Family, fixed: Family, data: Any, likelihood: Likelihood, simple: Likelihood
+) -> tuple[float, float]:
     """The objective and the deviance of the model without covariates (eta = offset where there is no intercept)."""
     if not data.design.intercept:
         if not isinstance(family, (ExponentialDispersion, NegativeBinomial)):

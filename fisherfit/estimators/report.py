@@ -26,7 +26,7 @@ from ..overdispersion import fit_with_bound, with_exact_alpha
 from ..progress import watch
 from ..result import Certificate
 from ..separation import Separation
-from .reference import likelihoods, pearson_statistic
+from .reference import likelihoods, null_model, pearson_statistic
 
 REASONS = {
     "max_iter": "the limit of max_iter={max_iter} steps was reached",
@@ -55,7 +55,7 @@ def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Rep
     """Fit and report."""
     canonical = isinstance(family, ExponentialDispersion) and likelihood.kernels.links[0].name == family.canonical_link
     start = _start(model, data.design, likelihood)
-    with watch(model.verbose, likelihood.n) as callback:
+    with watch(model.verbose, likelihood.n, getattr(likelihood, "tally", None)) as callback:
 
         def run(lik: Likelihood, fam: Family, at: np.ndarray | None) -> Fitted:
             return maximise(
@@ -153,7 +153,10 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if family.has_dispersion:
         floor = rounding_floor(likelihood, family, nobs)
         exact = deviance <= 16.0 * floor * count and not separated
+    null = null_model(family, fixed, data, likelihood, simple)
     if family.has_dispersion and not exact:
+        for value in (deviance, null[1]):
+            phi_likelihood.expect(value, count, family.dispersion_ml(value, count))  # type: ignore[attr-defined]
         ml = phi_likelihood.maximum(deviance, count, family.dispersion_ml(deviance, count))  # type: ignore[attr-defined]
     else:
         ml = 0.0 if exact else 1.0
@@ -239,22 +242,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
             "Estimates and standard errors are not at the maximum; check the scale of the data, or give start_params",
             ConvergenceWarning))  # fmt: skip
 
-    llf, llnull, null_deviance = likelihoods(
-        model,
-        family,
-        fixed,
-        data,
-        likelihood,
-        simple,
-        phi_likelihood,
-        objective,
-        deviance,
-        ml,
-        phi,
-        count,
-        exact,
-        quasi,
-    )
+    llf, llnull = likelihoods(model, family, phi_likelihood, objective, ml, phi, count, exact, null)
+    null_deviance = null[1]
     n_params = (
         rank + int(has_alpha) + int(family.has_dispersion and estimated) + (len(family.parameters) - 1 - int(has_alpha))
     )
