@@ -150,9 +150,15 @@ def make_design(
     categorical: Sequence[Categorical] = (),
     position: np.ndarray | None = None,
     present: np.ndarray | None = None,
+    like: Design | None = None,
 ) -> Design:
-    """A Design with the standardisation of its dense columns taken from a strided sample of the rows present."""
+    """A Design with the standardisation of its dense columns taken from a strided sample of the rows present.
+
+    With `like`, other rows of the same columns are standardised as that design is.
+    """
     dense = [_plain(a) for a in dense]
+    if like is not None:
+        return replace(like, n=n, dense=tuple(dense), categorical=tuple(categorical))
     width = int(intercept) + sum(1 if a.ndim == 1 else a.shape[1] for a in dense) + sum(c.width for c in categorical)
     centre, spread, size = _moments(dense, n, present)
     if not intercept:
@@ -238,6 +244,12 @@ def _moments_of(table: np.ndarray, rows: Any, n: int) -> tuple[np.ndarray, np.nd
             if whole.min() != whole.max():
                 mean[j], spread[j], size[j] = (part[0] for part in _moments_of(whole[:, None], slice(None), n))
     return mean, spread, size
+
+
+def without_rows(design: Design, n: int) -> Design:
+    """The columns and the standardisation of a design, standing for n rows that are read elsewhere."""
+    codes = np.empty(0, np.int32)
+    return replace(design, n=n, dense=(), categorical=tuple(Categorical(codes, c.width) for c in design.categorical))
 
 
 def constant_design(n: int, name: str) -> Design:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -10,6 +11,20 @@ from . import _threads
 from .kernels import Kernels
 
 CHUNK = 65_536  # rows to a task
+Block = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # y, weight, trials
+
+
+def base_terms(kernels: Kernels, block: Block, phi: float, divides: bool) -> tuple[float, ...]:
+    """The base terms of some rows and their derivatives in phi, summed."""
+    y, weight, trials = block
+    trials = np.ones_like(y) if trials is None else np.where(trials > 0, trials, 1.0)
+
+    def part(start: int) -> tuple[float, ...]:
+        rows = slice(start, start + CHUNK)
+        return tuple(map(float, kernels.base(y[rows], weight[rows], trials[rows], phi, divides, kernels.constants)))
+
+    parts = _threads.run(part, range(0, y.size, CHUNK), _threads.thread_count(None))
+    return tuple(math.fsum(one[k] for one in parts) for k in range(3))
 
 
 class DispersionLikelihood:
@@ -21,30 +36,21 @@ class DispersionLikelihood:
     def __init__(
         self,
         kernels: Kernels,
-        y: np.ndarray,
-        weight: np.ndarray,
-        trials: np.ndarray | None,
+        blocks: Callable[[], Iterable[Block]],
         analytic: bool,
         divides: bool,
     ) -> None:
         self.kernels = kernels
-        self.y, self.weight = y, weight
-        self.trials = np.ones_like(y) if trials is None else np.where(trials > 0, trials, 1.0)
+        self.blocks = blocks
         self.divides = divides and analytic
         self.known: dict[float, tuple[float, ...]] = {}  # the model and the null model share a fixed phi
 
     def base(self, phi: float) -> tuple[float, float, float]:
         """The sum of base terms and two derivatives in phi."""
         if phi not in self.known:
-            spans = [slice(start, start + CHUNK) for start in range(0, self.y.size, CHUNK)]
-            parts = _threads.run(lambda rows: self._part(rows, float(phi)), spans, _threads.thread_count(None))
+            parts = [base_terms(self.kernels, block, float(phi), self.divides) for block in self.blocks()]
             self.known[phi] = tuple(math.fsum(part[k] for part in parts) for k in range(3))
         return self.known[phi]  # type: ignore[return-value]
-
-    def _part(self, rows: slice, phi: float) -> tuple[float, ...]:
-        k = self.kernels
-        total = k.base(self.y[rows], self.weight[rows], self.trials[rows], phi, self.divides, k.constants)
-        return tuple(float(v) for v in total)
 
     def value(self, objective: float, phi: float) -> float:
         """The log-likelihood at phi, `objective` being minus half the deviance."""
@@ -52,12 +58,19 @@ class DispersionLikelihood:
             return 0.0
         return objective / phi + self.base(phi)[0]
 
+    def expect(self, deviance: float, count: float, closed: float | None) -> None:
+        """A maximum that will be asked for."""
+
+    def begin(self, deviance: float, count: float) -> float:
+        """Where the search for the maximum begins."""
+        return deviance / count
+
     def maximum(self, deviance: float, count: float, closed: float | None) -> float:
         """The maximum-likelihood phi: in closed form, or by Newton steps on log phi kept inside a bracket."""
         if closed is not None or deviance <= 0.0:
             return closed if closed is not None else 0.0
         low, high = -np.inf, np.inf
-        x = float(np.log(deviance / count))
+        x = float(np.log(self.begin(deviance, count)))
         for _ in range(100):
             phi = float(np.exp(x))
             _, first, second = self.base(phi)

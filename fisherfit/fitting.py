@@ -35,14 +35,13 @@ def maximise(
     count: float | None = None,
 ) -> Fitted:
     """Fit a model: the ladder from a start to a certified maximum, or to a named trouble."""
-    present = likelihood.weight > 0.0
-    count = float(np.count_nonzero(present)) if count is None else count
+    count = float(likelihood.observations) if count is None else count
     floor = rounding_floor(likelihood, family, count) if has_dispersion else 0.0
     p = likelihood.designs[0].width
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
-    begin = null_start(likelihood, family)
+    begin = null_start(likelihood.typical(), family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
-    pilot = _pilot(model, begin) if start is None and model.lazy else None
+    pilot = _pilot(model, begin) if start is None and (model.lazy or likelihood.streamed) else None
     if pilot is None:
         pilot = Pilot(begin, None, likelihood.evaluate(begin, EXPECTED))
     begin, factor = pilot.theta, pilot.metric
@@ -52,7 +51,7 @@ def maximise(
         factor = cholesky(pilot.first.information[:p, :p])
     if factor is None or factor.poor:
         design = likelihood.designs[0]
-        root = likelihood.root(present.astype(float))
+        root = likelihood.design_root()
         rounding = np.ones(p)
         rounding[int(design.intercept) : design.dense_width] = design.rounding
         kept[:p] = in_user_order(root, rounding, design.position)
@@ -93,6 +92,7 @@ def maximise(
     else:
         solution = solve(begin)
     if solution.reason == "infeasible" and not likelihood.designs[0].intercept:
+        likelihood.hold()
         inner = interior_start(likelihood, family)
         if inner is not None:
             restarts, solution = restarts + 1, solve(inner)
@@ -125,8 +125,8 @@ def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
     Samples are every k-th row, k a prime, so that sorted data and periods do no harm. None where the sample has no
     maximum, or one that is far from that of all rows.
     """
-    n, p = model.likelihood.n, begin.size
-    sample = model.every(_stride(n, COARSE * p, 37))
+    p = begin.size
+    sample = model.on(model.likelihood.thinned(COARSE * p, 37))
     if not (sample.likelihood.weight > 0.0).any():
         return None
     first = sample.evaluate(begin, EXPECTED)
@@ -135,14 +135,14 @@ def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
     found = natural_gradient(sample, begin, first=first, free=seen, max_iter=20, tol=1e-3)
     if not found.converged or not np.all(np.isfinite(found.theta)):
         return None
-    stride = _stride(n, FINE * p, 11)
-    sample = model.every(stride)
+    sample = model.on(model.likelihood.thinned(FINE * p, 11))
+    ratio = model.likelihood.n / sample.likelihood.n
     kind = EXPECTED if model.canonical else OBSERVED
     there = sample.evaluate(found.theta, kind)
     assert there.information is not None
-    factor = cholesky(stride * there.information) if stride > 1 and seen.all() else None
+    factor = cholesky(ratio * there.information) if ratio > 1.0 and seen.all() else None
     if factor is not None and not factor.poor and np.isfinite(there.loglik):
-        step = factor.solve(stride * there.score)
+        step = factor.solve(ratio * there.score)
         if float(there.score @ step) < 0.05 * sample.total * model.dispersion(there):
             return Pilot(found.theta + step, factor)
     whole = model.evaluate(found.theta, EXPECTED)
@@ -154,20 +154,14 @@ def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
     return Pilot(found.theta, None, whole) if decrement < 0.05 * model.total else None
 
 
-def _stride(n: int, rows: int, most: int) -> int:
-    """The largest prime stride, at most `most`, that leaves this many rows; 1 where none does."""
-    return next((k for k in (37, 23, 11, 7, 5, 3, 2) if k <= most and n >= k * rows), 1)
-
-
 def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> float:
     """(16 eps)^2 times the sum of w y^2 / V(mu) over n: dispersions below it are rounding."""
-    y, w = likelihood.y, likelihood.weight
-    mean = float(np.average(y, weights=w))
-    scale = float(np.sqrt(np.average(y * y, weights=w)))
+    mean, square = likelihood.moments()
+    scale = float(np.sqrt(square))
     with np.errstate(all="ignore"):
         v = float(np.asarray(family.variance(mean if mean > 0 else (scale or 1.0))))
     ratio = scale * scale / v if v > 0 and np.isfinite(v) else 1.0
-    return float(max((16 * EPS) ** 2 * ratio * (float(w.sum()) / count), 1e-300))
+    return float(max((16 * EPS) ** 2 * ratio * (likelihood.total / count), 1e-300))
 
 
 def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int) -> Fitted:
@@ -193,7 +187,7 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
         solution.theta, solution.point, solution.theta - solution.point if not solution.converged else solution.step,
         evaluation, information, covariance, evaluation.loglik,
         float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
-        sep.Separation(np.zeros(model.likelihood.n, bool)), np.zeros(0, int), (), np.ones(size, bool),
+        sep.Separation(model.likelihood.no_rows()), np.zeros(0, int), (), np.ones(size, bool),
         history=solution.history,
     )  # fmt: skip
 
@@ -218,16 +212,19 @@ def difference_noise(model: Model, solution: Solution) -> float:
     lik = model.likelihood
     if lik.kernels.noise is None:
         return 0.0
-    eta = np.stack([lik.linear_predictor(solution.point, k) for k in range(len(lik.designs))])
-    error = np.empty_like(eta)
-    lik.kernels.noise(lik.y, lik.weight, np.ascontiguousarray(eta), lik.kernels.constants, error)
-    _, w = lik.terms_at(eta)
-    at, total = 0, 0.0
-    for k in range(len(lik.designs)):
-        scale = float(np.mean(np.abs(w[at])))
+    k = len(lik.designs)
+    diagonal = np.cumsum([0, *range(k, 1, -1)])
+    size, total = np.zeros(k), 0.0
+    for _, part in lik.parts():
+        size += np.abs(part.row_terms(solution.point)[1][diagonal]).sum(axis=1)
+    scale = size / lik.n
+    for _, part in lik.parts():
+        eta = np.stack([part.linear_predictor(solution.point, j) for j in range(k)])
+        error = np.empty_like(eta)
+        lik.kernels.noise(part.y, part.weight, np.ascontiguousarray(eta), lik.kernels.constants, error)
+        w = part.terms_at(eta)[1][diagonal]
         with np.errstate(all="ignore"):
-            total += float(np.sum(error[k] ** 2 / np.maximum(w[at], 1e-3 * scale)))
-        at += len(lik.designs) - k
+            total += float(np.sum(error**2 / np.maximum(w, 1e-3 * scale[:, None])))
     return float(np.sqrt(total / solution.dispersion)) if np.isfinite(total) else 0.0
 
 
@@ -240,8 +237,7 @@ def _suspicious(likelihood: Likelihood, solution: Solution, kept: np.ndarray) ->
     bound = np.abs(solution.step[:p])
     if float(bound.sum()) * np.sqrt(likelihood.n) * 16.0 < MOVES and not design.categorical:
         return False
-    move = likelihood.linear_predictor(solution.step, 0, offset=False)
-    return bool(np.abs(move[likelihood.weight > 0.0]).max(initial=0.0) > MOVES)
+    return likelihood.largest_move(solution.step) > MOVES
 
 
 def _bounded(
@@ -255,6 +251,7 @@ def _bounded(
     lower, upper = bounds.eta_range(link, next(iter(family.parameters.values())))
     if not (np.isfinite(lower) or np.isfinite(upper)) or not np.isfinite(solution.evaluation.loglik):
         return None
+    lik.hold()
     ends = bounds.attainable(family.name, link, lik.y, lower, upper)
     found = bounds.maximise(lik, dense_design(lik), solution.point, kept, (lower, upper), ends,
                             model.dispersion(solution.evaluation), tol, max_iter)  # fmt: skip

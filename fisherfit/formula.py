@@ -64,8 +64,10 @@ class FormulaTerms:
         return self.needed
 
     @np.errstate(all="ignore")
-    def design(self, table: Table, present: np.ndarray | None = None, checked: bool = False) -> Design:
-        """The Design of a table without missing values (`checked` where that is known)."""
+    def design(
+        self, table: Table, present: np.ndarray | None = None, checked: bool = False, like: Design | None = None
+    ) -> Design:
+        """The Design of a table without missing values (`checked` where that is known), standardised as `like` is."""
         if not table.is_frame:
             raise InputError(_NEEDS_TABLE)
         if not checked:
@@ -88,7 +90,7 @@ class FormulaTerms:
         position = [0] * int(self.intercept) + [p for _, p in sorted(dense_at)]
         for k in range(len(self.categorical)):
             position += categorical_at[k]
-        return make_design(self.names, table.n, self.intercept, dense, codes, np.array(position, int), present)
+        return make_design(self.names, table.n, self.intercept, dense, codes, np.array(position, int), present, like)
 
     def _dense(self, table: Table, present: np.ndarray | None) -> np.ndarray:
         """The dense columns for the rows of a table, zero in rows that are not present."""

@@ -51,6 +51,13 @@ def covariance_of(
 
 def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     """sum of u u' over rows; a frequency weight counts as that many rows."""
+    out = np.zeros((theta.size, theta.size))
+    for _, part in likelihood.parts():
+        out += _meat_of(model, part, theta)
+    return out
+
+
+def _meat_of(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     k, p = len(likelihood.designs), theta.size
     u, _ = likelihood.row_terms(theta, SCORE)
     weight = likelihood.weight

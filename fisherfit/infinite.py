@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from .starts import null_start
 
 
 def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray) -> Any:
+    likelihood.hold()
     present = likelihood.weight > 0.0
     signs = sep.row_signs(family.name, likelihood.kernels.links[0].name, likelihood.y, present)
     if signs is None or not signs.any():
@@ -33,14 +33,14 @@ def finite_part(
     rows, direction, cone, signs = found
     design = likelihood.designs[0]
     p = design.width
-    rest = replace(likelihood, weight=np.where(rows, 0.0, likelihood.weight))
+    rest = likelihood.without(rows)
+    some = rest.observations > 0
     user = design.jacobian()
-    present = rest.weight > 0.0
     inner_kept = np.zeros_like(kept)
     inner_kept[p:] = kept[p:]
     columns = np.flatnonzero(kept[:p])
-    if present.any():
-        root = rest.root(present.astype(float))
+    if some:
+        root = rest.design_root()
         rounding = np.ones(p)
         rounding[int(design.intercept) : design.dense_width] = design.rounding
         independent = in_user_order(root, rounding, design.position)
@@ -54,9 +54,9 @@ def finite_part(
     movable = movable / np.where(size > 0, size, 1.0)
     infinite_user = np.any(np.abs(movable) > 1e-9, axis=1)
     infinite_user &= np.isin(np.arange(p), design.position[columns])
-    model = Model(rest, canonical, False, 0.0, float(np.count_nonzero(present)))
-    if present.any() and inner_kept[:p].any():
-        begin = null_start(rest, family)
+    model = Model(rest, canonical, False, 0.0, float(rest.observations))
+    if some and inner_kept[:p].any():
+        begin = null_start(rest.typical(), family)
         begin = np.where(inner_kept, begin, 0.0)
         begin[p:] = np.maximum(begin[p:], 1e-3)
         solution = natural_gradient(model, begin, free=inner_kept, max_iter=max_iter, tol=tol)
@@ -102,9 +102,15 @@ def _far(
     link = likelihood.kernels.links[0].name
     up, down = {"logit": (30.0, 30.0), "probit": (8.0, 8.0), "cloglog": (4.0, 30.0), "loglog": (30.0, 4.0),
                 "cauchit": (4e11, 4e11)}.get(link, (30.0, 30.0))  # fmt: skip
-    eta = likelihood.linear_predictor(theta)[rows]
-    move = likelihood.linear_predictor(direction, offset=False)[rows]
-    wanted = np.where(signs[rows] > 0, up - eta, -down - eta)
-    with np.errstate(all="ignore"):
-        t = wanted / move
-    return float(np.clip(np.nanmax(np.where(np.isfinite(t), t, 0.0), initial=0.0), 1.0, 1e15))
+    longest = 0.0
+    for start, part in likelihood.parts():
+        here = rows[start : start + part.n]
+        if not here.any():
+            continue
+        eta = part.linear_predictor(theta)[here]
+        move = part.linear_predictor(direction, offset=False)[here]
+        wanted = np.where(signs[start : start + part.n][here] > 0, up - eta, -down - eta)
+        with np.errstate(all="ignore"):
+            t = wanted / move
+        longest = max(longest, float(np.nanmax(np.where(np.isfinite(t), t, 0.0), initial=0.0)))
+    return float(np.clip(longest, 1.0, 1e15))

@@ -6,7 +6,7 @@ order, and stripes are added in their order: the same bits for any number of thr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from . import _threads
-from .blocks import Design, Layout
+from .blocks import Design, Layout, constant_design
 from .kernels import EXPECTED, OBSERVED, SCORE, VALUE, Kernels
 from .linalg import merge_roots
 
@@ -60,6 +60,8 @@ class Likelihood:
     weight: np.ndarray
     offset: np.ndarray | None = None
     threads: int = 1
+
+    streamed = False
 
     @property
     def n(self) -> int:
@@ -148,6 +150,80 @@ class Likelihood:
             weight=self.weight[rows].copy(),
             offset=None if self.offset is None else self.offset[rows].copy(),
         )
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return float(self.weight.sum())
+
+    @property
+    def has_offset(self) -> bool:
+        """True where the linear predictor has an offset."""
+        return self.offset is not None
+
+    @property
+    def observations(self) -> int:
+        """Number of rows whose weight is not zero."""
+        return int(np.count_nonzero(self.weight > 0.0))
+
+    def parts(self) -> Iterator[tuple[int, Likelihood]]:
+        """Likelihoods of consecutive rows that are in memory, each with the number of its first row: here all rows.
+
+        What is summed over parts is summed over rows, wherever they are (`streamed`).
+        """
+        yield 0, self
+
+    def thinned(self, rows: int, most: int) -> Likelihood:
+        """Every k-th row, k a prime of at most `most` that leaves this many rows; all rows where none does."""
+        stride = next((k for k in (37, 23, 11, 7, 5, 3, 2) if k <= most and self.n >= k * rows), 1)
+        return self if stride == 1 else self.every(stride)
+
+    def typical(self) -> Likelihood:
+        """Rows in memory that a start may be taken from."""
+        return self
+
+    def hold(self) -> None:
+        """Called before a fallback that needs the rows in memory, where they are."""
+
+    def no_rows(self) -> np.ndarray:
+        """False for every row."""
+        return np.zeros(self.n, bool)
+
+    def without(self, rows: np.ndarray) -> Likelihood:
+        """The likelihood with weight zero for the rows where `rows` is True."""
+        return replace(self, weight=np.where(rows, 0.0, self.weight))
+
+    def moments(self) -> tuple[float, float]:
+        """Weighted means of y and of y^2."""
+        return float(np.average(self.y, weights=self.weight)), float(np.average(self.y * self.y, weights=self.weight))
+
+    def at_constant(self, eta: float) -> float:
+        """The sum of the objective with the same linear predictor for every row."""
+        constant = replace(self, designs=(constant_design(self.n, "Intercept"),))
+        return float(constant.evaluate(np.array([eta]), VALUE).loglik)
+
+    def covariate_free(self) -> Likelihood:
+        """The same responses with an intercept as the only column."""
+        return replace(self, designs=(constant_design(self.n, "Intercept"), *self.designs[1:]))
+
+    def largest_move(self, step: np.ndarray) -> float:
+        """The largest change of a linear predictor by a step, over rows whose weight is not zero."""
+        move = self.linear_predictor(step, 0, offset=False)
+        return float(np.abs(move[self.weight > 0.0]).max(initial=0.0))
+
+    def design_root(self) -> np.ndarray:
+        """The triangular factor of the design of the rows whose weight is not zero."""
+        return self.root((self.weight > 0.0).astype(float))
+
+    def working_root(self, theta: np.ndarray) -> np.ndarray | None:
+        """The triangular factor of [sqrt(W) X, W^-1/2 u], by QR of the rows; None where W is not finite."""
+        u, w = self.row_terms(theta)
+        weight = np.ascontiguousarray(np.maximum(w[0], 0.0))
+        if not np.all(np.isfinite(weight)):
+            return None
+        with np.errstate(all="ignore"):
+            target = np.where(weight > 0.0, u[0] / np.sqrt(weight), 0.0)
+        return self.root(weight, 0, np.where(np.isfinite(target), target, 0.0))
 
     def linear_predictor(self, theta: np.ndarray, parameter: int = 0, offset: bool = True) -> np.ndarray:
         """eta of one parameter for every row (n floats)."""

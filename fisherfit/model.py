@@ -28,7 +28,7 @@ class Model:
     @property
     def total(self) -> float:
         """Sum of the weights. (`count` is the number of observations: rows, or repeated rows.)"""
-        return float(self.likelihood.weight.sum())
+        return self.likelihood.total
 
     @property
     def lazy(self) -> bool:
@@ -40,9 +40,9 @@ class Model:
         """Log-likelihood, score and information at theta."""
         return self.likelihood.evaluate(theta, kind)
 
-    def every(self, stride: int) -> Model:
-        """The model on every stride-th row."""
-        return replace(self, likelihood=self.likelihood.every(stride), count=self.count / stride)
+    def on(self, sample: Likelihood) -> Model:
+        """The model on a sample of its rows."""
+        return replace(self, likelihood=sample, count=self.count * sample.n / self.likelihood.n)
 
     def dispersion(self, evaluation: Evaluation) -> float:
         """The maximum-likelihood dispersion (deviance / n, exact or nearly so), kept off zero; else 1."""
@@ -57,17 +57,14 @@ class Model:
         lik = self.likelihood
         p = lik.designs[0].width
         here, rest = free[:p], free[p:]
-        u, w = lik.row_terms(theta)
-        weight = np.ascontiguousarray(np.maximum(w[0], 0.0))
-        if not np.all(np.isfinite(weight)):
-            return None, None
         if self.is_linear and lik.n * p <= DENSE_LIMIT:
+            lik.hold()
             x, y = self.linear_system(here)
             step, factor = least_squares(x, y, theta[here])
             return factor, step
-        with np.errstate(all="ignore"):
-            target = np.where(weight > 0.0, u[0] / np.sqrt(weight), 0.0)
-        root = lik.root(weight, 0, np.where(np.isfinite(target), target, 0.0))
+        root = lik.working_root(theta)
+        if root is None:
+            return None, None
         columns = np.append(here, True)
         if not here.all():
             from scipy.linalg import qr

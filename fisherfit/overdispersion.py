@@ -33,9 +33,12 @@ def fit_with_bound(
     edge = np.append(poisson.point, 0.0)
     slope = float(likelihood.evaluate(edge, SCORE).score[-1])
     at_edge = float(likelihood.evaluate(edge, VALUE).loglik)
-    mu = likelihood.kernels.links[0].mean(likelihood.linear_predictor(edge))
-    w, y = likelihood.weight, likelihood.y
-    moment = float(np.sum(w * ((y - mu) ** 2 - mu)) / np.sum(w * mu * mu))
+    excess = size = 0.0
+    for _, part in likelihood.parts():
+        mu = part.kernels.links[0].mean(part.linear_predictor(edge))
+        excess += float(np.sum(part.weight * ((part.y - mu) ** 2 - mu)))
+        size += float(np.sum(part.weight * mu * mu))
+    moment = excess / size if size > 0.0 else 0.0
     begin = np.append(poisson.theta, moment if moment > 1e-6 else 0.05)
     if start is not None and start.size == begin.size and slope > 0.0:
         begin = start
@@ -60,9 +63,11 @@ def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood) -> 
     alpha = float(fitted.point[-1])
     if fitted.boundary_parameters or not np.isfinite(alpha):
         return fitted
-    mu = likelihood.kernels.links[0].mean(likelihood.linear_predictor(fitted.point))
-    weight = np.where(fitted.separation.rows, 0.0, likelihood.weight)
-    exact = float(np.sum(weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
+    exact = 0.0
+    for start, part in likelihood.parts():
+        mu = part.kernels.links[0].mean(part.linear_predictor(fitted.point))
+        weight = np.where(fitted.separation.rows[start : start + part.n], 0.0, part.weight)
+        exact += float(np.sum(weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
     information, covariance = fitted.information.copy(), fitted.covariance.copy()
     information[-1, :] = information[:, -1] = 0.0
     information[-1, -1] = exact

@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 
 from .blocks import Design
+from .dispersion import DispersionLikelihood
 from .errors import InputError
 from .families import Family
+from .kernels import Kernels
 from .links import Link
 from .response import check_support, kernel_weights, missing_in, read_offset, read_response, read_weights
-from .table import named_values, read_table, read_vector
+from .table import Table, named_values, read_table, read_vector
 from .terms import choose_columns, missing_rows
+
+NOTHING_LEFT = "every row has a missing value in some column that is used; nothing is left to fit"
+NO_WEIGHT = "every row has weight 0 or 0 trials, so that there are no data"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +39,73 @@ class Prepared:
     feature_names: tuple[str, ...] | None
     offset_names: tuple[str | None, str | None]
     response_name: str
+    family: Family
+
+    @property
+    def repeats(self) -> float:
+        """The sum of the weights, where there are trials."""
+        return float(self.user_weight[self.weight > 0.0].sum())
+
+    def dispersion(self, kernels: Kernels, weight_type: str) -> DispersionLikelihood:
+        """The log-likelihood as a function of the dispersion."""
+        weight = self.weight if weight_type == "probability" else self.user_weight
+        divides = self.family.has_dispersion or self.family.takes_trials
+        return DispersionLikelihood(
+            kernels, lambda: [(self.y, weight, self.trials)], weight_type == "analytic", divides
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RowsRead:
+    """Rows of a table, read and checked; those with missing values are left out, `kept` says which were not."""
+
+    table: Table
+    y: np.ndarray
+    trials: np.ndarray | None
+    weight: np.ndarray
+    offset: np.ndarray | None
+    kept: np.ndarray | None
+    whole: bool
+    fractional: int | None
+
+
+def read_rows(
+    chosen: Any, text: str | None, family: Family, link: Link, table: Table, missing: str,
+    y: Any, sample_weight: Any, offset: Any, exposure: Any, alone: bool = True, checked: bool = False,
+) -> RowsRead:  # fmt: skip
+    """Read response, weights and offset of the rows of a table, and check them and the columns that are used.
+
+    Where these are some of many rows (`alone` is False), what is to be checked once for all rows is left to the
+    caller; where the rows are known to be in order (`checked`), only what is missing is looked for.
+    """
+    if text is not None:
+        from . import formula as formulas
+
+        y = one_response(formulas.response_of(chosen, table) if chosen.response or y is None else None, y, text)
+    response = read_response(y, family, table.n, table.index, missing, alone)
+    weight = read_weights(named_values(sample_weight, table, "sample_weight"), table.n, table.index, missing, alone)
+    shift = read_offset(named_values(offset, table, "offset"), named_values(exposure, table, "exposure"),
+                        table.n, table.index, link.name, missing)  # fmt: skip
+    absent = missing_rows(table, chosen.needed, missing)
+    if text is not None and chosen.offsets:
+        shift = chosen.offset(table) if shift is None else shift + chosen.offset(table)
+    lost = (response.missing, missing_in(weight, shift)) if missing == "drop" else ()
+    for other in lost:
+        if other is not None:
+            absent = other if absent is None else absent | other
+    trials, values = response.trials, response.y
+    whole = True
+    if not checked:
+        counted = weight > 0 if trials is None else (weight > 0) & (trials > 0)
+        whole = check_support(response, family, counted if absent is None else counted & ~absent, alone)
+    kept = None
+    if absent is not None and absent.any():
+        kept = ~absent
+        table = table.take(kept)
+        values, weight = values[kept], weight[kept]
+        trials = None if trials is None else trials[kept]
+        shift = None if shift is None else shift[kept]
+    return RowsRead(table, values, trials, weight, shift, kept, whole, response.fractional)
 
 
 @np.errstate(all="ignore")
@@ -54,8 +126,6 @@ def prepare(
         chosen = formulas.parse(model.formula, table)
         if not (chosen.right or chosen.intercept):
             raise InputError(f"the formula {model.formula!r} has no term and no intercept; there is nothing to fit")
-        own = formulas.response_of(chosen, table) if chosen.response or y is None else None
-        y = one_response(own, y, model.formula)
         response_name = model.formula.split("~")[0].strip() or "y"
     else:
         if not table.names and not table.is_frame:
@@ -66,47 +136,32 @@ def prepare(
         if not chosen.needed and not model.fit_intercept:
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
         response_name = str(getattr(y, "name", None) or "y")
-    drop = model.missing
-    response = read_response(y, family, table.n, table.index, drop)
-    weight = read_weights(named_values(sample_weight, table, "sample_weight"), table.n, table.index, drop)
-    shift = read_offset(named_values(offset, table, "offset"), named_values(exposure, table, "exposure"),
-                        table.n, table.index, link.name, drop)  # fmt: skip
-    absent = missing_rows(table, chosen.needed, drop)
-    if model.formula is not None and chosen.offsets:
-        shift = chosen.offset(table) if shift is None else shift + chosen.offset(table)
-    lost = (response.missing, missing_in(weight, shift)) if drop == "drop" else ()
-    for other in lost:
-        if other is not None:
-            absent = other if absent is None else absent | other
-    trials = response.trials
-    values = response.y
-    counted = weight > 0 if trials is None else (weight > 0) & (trials > 0)
-    whole = check_support(response, family, counted if absent is None else counted & ~absent)
-    rows = None
-    if absent is not None and absent.any():
-        rows = ~absent
-        if not rows.any():
-            raise InputError("every row has a missing value in some column that is used; nothing is left to fit")
-        table = table.take(rows)
-        values, weight = values[rows], weight[rows]
-        trials = None if trials is None else trials[rows]
-        shift = None if shift is None else shift[rows]
+    found = read_rows(chosen, model.formula, family, link, table, model.missing, y, sample_weight, offset, exposure)
+    table, rows, trials, weight = found.table, found.kept, found.trials, found.weight
+    if table.n == 0:
+        raise InputError(NOTHING_LEFT)
     total = kernel_weights(weight, trials, model.weight_type)
     if not (total > 0).any():
-        raise InputError("every row has weight 0 or 0 trials, so that there are no data")
-    if family.takes_trials and trials is None and whole:
-        counts = values * (weight if model.weight_type == "analytic" else 1.0)
-        whole = bool(np.all((np.abs(counts - np.rint(counts)) <= 1e-6 * (1 + counts)) | (total <= 0)))
+        raise InputError(NO_WEIGHT)
+    whole = found.whole and whole_counts(family, found, total, model.weight_type)
     present = total > 0
     some = None if present.all() else present
     terms = chosen.learn(table, some)
     design = terms.design(table, some, checked=True)
     return Prepared(
-        terms, design, np.ascontiguousarray(values), trials, weight, total, shift, whole, rows,
+        terms, design, np.ascontiguousarray(found.y), trials, weight, total, found.offset, whole, rows,
         0 if rows is None else int((~rows).sum()), len(table.names) if model.formula is not None else len(terms.terms),
         table.names if model.formula is not None else tuple(t.name for t in terms.terms) if table.is_frame else None,
-        named, response_name,
+        named, response_name, family,
     )  # fmt: skip
+
+
+def whole_counts(family: Family, rows: RowsRead, total: np.ndarray, weight_type: str) -> bool:
+    """True where proportions times their trials, given as weights, are whole numbers."""
+    if not family.takes_trials or rows.trials is not None:
+        return True
+    counts = rows.y * (rows.weight if weight_type == "analytic" else 1.0)
+    return bool(np.all((np.abs(counts - np.rint(counts)) <= 1e-6 * (1 + counts)) | (total <= 0)))
 
 
 def one_response(own: Any, given: Any, text: str) -> Any:
@@ -120,4 +175,4 @@ def one_response(own: Any, given: Any, text: str) -> Any:
     return own
 
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "RowsRead", "prepare", "read_rows"]

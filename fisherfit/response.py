@@ -24,10 +24,14 @@ class Response:
     y: np.ndarray
     trials: np.ndarray | None = None
     missing: np.ndarray | None = None
+    fractional: int | None = None  # the first row whose count is not a whole number
 
 
-def read_response(data: Any, family: Family, n: int, index: Any, missing: str) -> Response:
-    """Read y: one value a row, or for the binomial family successes and failures in two columns."""
+def read_response(data: Any, family: Family, n: int, index: Any, missing: str, alone: bool = True) -> Response:
+    """Read y: one value a row, or for the binomial family successes and failures in two columns.
+
+    Where these are some of many rows (`alone` is False), nothing is said that is to be said once of all.
+    """
     if data is None:
         raise InputError("GLM requires y to be passed, but the target y is None")
     if isinstance(data, (list, tuple)):
@@ -43,7 +47,7 @@ def read_response(data: Any, family: Family, n: int, index: Any, missing: str) -
         pair = [table.column(name) for name in table.names]
         if any(c.levels is not None for c in pair):
             raise InputTypeError("y must hold numbers of successes and failures, not text or categories")
-        return _counts(np.asarray(pair[0].values, float), np.asarray(pair[1].values, float), n, missing)
+        return _counts(np.asarray(pair[0].values, float), np.asarray(pair[1].values, float), n, missing, alone)
     column = shape is not None and len(shape) == 2 and shape[1] == 1
     if column:
         if not isinstance(data, np.ndarray):
@@ -53,7 +57,7 @@ def read_response(data: Any, family: Family, n: int, index: Any, missing: str) -
         raise InputError(f"y should be a 1d array, got an array of shape {shape} instead")
     y = read_vector(data, "y", n, index)
     check_finite(y, "y", missing)
-    if column:
+    if column and alone:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; it is used as one column of responses",
             DataConversionWarning,
@@ -79,7 +83,7 @@ def missing_in(*vectors: np.ndarray | None) -> np.ndarray | None:
     return absent
 
 
-def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str) -> Response:
+def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str, alone: bool) -> Response:
     if success.size != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: y has {success.size} rows, X has {n}"
@@ -97,18 +101,27 @@ def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str) -> R
         trials = success + failure
         check_finite(trials, "y (successes + failures)")
         y = np.where(trials > 0, success / trials, 0.0)
-    if ((success != np.rint(success)) | (failure != np.rint(failure))).any():
-        row = int(np.flatnonzero((success != np.rint(success)) | (failure != np.rint(failure)))[0])
-        warnings.warn(
-            f"y has successes and failures that are not whole numbers (row {row}); "
-            "log-likelihood and AIC are undefined",
-            NonIntegerWarning,
-            stacklevel=5,
-        )
-    return Response(y, trials, absent)
+    fractional = (success != np.rint(success)) | (failure != np.rint(failure))
+    first = int(np.flatnonzero(fractional)[0]) if fractional.any() else None
+    if first is not None and alone:
+        warnings.warn(fractional_counts(first), NonIntegerWarning, stacklevel=5)
+    return Response(y, trials, absent, first)
 
 
-def check_support(response: Response, family: Family, present: np.ndarray) -> bool:
+def fractional_counts(row: Any) -> str:
+    """What is said of successes and failures that are not whole numbers."""
+    return f"y has successes and failures that are not whole numbers (row {row}); log-likelihood and AIC are undefined"
+
+
+def fractional_response(row: Any, value: float, family: Family) -> str:
+    """What is said of counts that are not whole numbers."""
+    return (
+        f"y has values that are not whole numbers (row {row}: {value:g}), which the {family.name} "
+        "distribution never produces: coefficients are quasi-likelihood estimates, log-likelihood and AIC are NaN"
+    )
+
+
+def check_support(response: Response, family: Family, present: np.ndarray, alone: bool = True) -> bool:
     """Refuse responses outside the family's range; True where all counts are whole numbers."""
     y = response.y
     outside = family.support.outside(y) & present
@@ -118,18 +131,13 @@ def check_support(response: Response, family: Family, present: np.ndarray) -> bo
             f"y has the value {y[row]:g} at row {row}, but the {family.name} family needs y to be {family.support}"
             f" ({int(outside.sum())} such value(s)){_advice(family, y[row])}"
         )
-    _check_size(y if present.all() else np.where(present, y, 0.0), "y")
+    if alone:
+        check_size(y if present.all() else np.where(present, y, 0.0), "y")
     if family.support.integer or (family.takes_trials and response.trials is None):
         whole = (y == np.rint(y)) | ~present
-        if not whole.all() and family.support.integer:
+        if not whole.all() and family.support.integer and alone:
             row = int(np.flatnonzero(~whole)[0])
-            warnings.warn(
-                f"y has values that are not whole numbers (row {row}: {y[row]:g}), which the {family.name} "
-                "distribution never produces: coefficients are quasi-likelihood estimates, "
-                "log-likelihood and AIC are NaN",
-                NonIntegerWarning,
-                stacklevel=4,
-            )
+            warnings.warn(fractional_response(row, y[row], family), NonIntegerWarning, stacklevel=4)
         return bool(whole.all()) or not family.support.integer
     if response.trials is not None:
         s = y * response.trials
@@ -137,7 +145,7 @@ def check_support(response: Response, family: Family, present: np.ndarray) -> bo
     return True
 
 
-def _check_size(values: np.ndarray, what: str) -> None:
+def check_size(values: np.ndarray, what: str) -> None:
     """Refuse magnitudes whose products overflow or vanish."""
     top = float(max(values.max(initial=0.0), -values.min(initial=0.0)))
     if top > LARGEST or 0.0 < top < 1.0 / LARGEST:
@@ -154,8 +162,8 @@ def _advice(family: Family, value: float) -> str:
     return ""
 
 
-def read_weights(data: Any, n: int, index: Any, missing: str = "raise") -> np.ndarray:
-    """Weights: finite, at least 0, not all 0; ones by default."""
+def read_weights(data: Any, n: int, index: Any, missing: str = "raise", alone: bool = True) -> np.ndarray:
+    """Weights: finite, at least 0, not all 0 (of some of many rows they may be); ones by default."""
     if data is None:
         return np.ones(n)
     if np.isscalar(data) and not isinstance(data, str):
@@ -165,12 +173,18 @@ def read_weights(data: Any, n: int, index: Any, missing: str = "raise") -> np.nd
     if (w < 0).any():
         row = int(np.flatnonzero(w < 0)[0])
         raise InputError(f"sample_weight has the negative value {w[row]:g} at row {row}; weights must be at least 0")
+    if alone:
+        check_weights(w)
+    return w
+
+
+def check_weights(w: np.ndarray) -> None:
+    """Refuse weights that are all 0, or of a magnitude that overflows or vanishes."""
     if w.size and not (w > 0).any():
         raise InputError(
             "every sample_weight is zero, so that there are no data; leave it out or give positive weights"
         )
-    _check_size(w, "sample_weight")
-    return w
+    check_size(w, "sample_weight")
 
 
 def read_offset(offset: Any, exposure: Any, n: int, index: Any, link: str, missing: str = "raise") -> np.ndarray | None:
@@ -193,13 +207,20 @@ def read_offset(offset: Any, exposure: Any, n: int, index: Any, link: str, missi
     return total
 
 
-def kernel_weights(weight: np.ndarray, trials: np.ndarray | None, weight_type: str) -> np.ndarray:
-    """What multiplies a row's log-likelihood: the weight times the trials, scaled to n for probability weights."""
+def kernel_weights(
+    weight: np.ndarray, trials: np.ndarray | None, weight_type: str, scale: float | None = None
+) -> np.ndarray:
+    """What multiplies a row's log-likelihood: the weight times the trials, scaled to n for probability weights.
+
+    `scale` is n over the sum of the weights where these are weights of some of many rows.
+    """
     w = weight
     with np.errstate(all="ignore"):
         if trials is not None:
             w = weight * trials
             check_finite(w, "sample_weight times the trials")
+        if scale is not None:
+            return np.ascontiguousarray(w * scale)
         if weight_type == "probability":
             exponent = np.frexp(weight.max(initial=0.0))[1]  # the sum of the weights may be too large for a float
             w = np.ldexp(w, -exponent) * (np.count_nonzero(weight) / np.ldexp(weight, -exponent).sum())

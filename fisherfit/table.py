@@ -242,7 +242,8 @@ def read_column(name: str, series: Any) -> Column:
     if dtype in (nw.Categorical, nw.Enum):
         return _categories(name, series)
     if dtype == nw.String:
-        return _strings(name, series.to_list())
+        encoded = _encoded(series)
+        return _strings(name, series.to_list()) if encoded is None else _in_order(name, *encoded, sort=True)
     if dtype.is_temporal():
         raise InputTypeError(
             f"column {name!r} holds dates or durations ({dtype}); convert it to a number, e.g. days since a date, "
@@ -273,6 +274,8 @@ def _categories(name: str, series: Any) -> Column:
             return _objects(name, native.to_list())  # a dictionary of Arrow's
         levels = tuple(native.cat.categories)
         codes = np.asarray(native.cat.codes, dtype=np.int32)
+    elif type(native).__module__.split(".")[0] == "pyarrow" and (encoded := _encoded(series)) is not None:
+        return _in_order(name, *encoded, sort=False)
     else:
         levels = tuple(series.cat.get_categories().to_list())
         if series.implementation.is_polars() and series.dtype == nw.Categorical:
@@ -280,6 +283,41 @@ def _categories(name: str, series: Any) -> Column:
         lookup = {level: k for k, level in enumerate(levels)}
         codes = np.array([-1 if v is None else lookup[v] for v in series.to_list()], dtype=np.int32)
     return Column(name, codes, levels)
+
+
+def _encoded(series: Any) -> tuple[np.ndarray, list[Any]] | None:
+    """The codes and the values of a column of pyarrow or polars that is, or can be, a dictionary; else None."""
+    native = series.to_native()
+    module = type(native).__module__.split(".")[0]
+    if module == "polars":
+        import polars as pl
+
+        plain = native.cast(pl.String)
+        values = plain.drop_nulls().unique(maintain_order=True)
+        codes = plain.replace_strict(values, np.arange(len(values)), default=None, return_dtype=pl.Int32)
+        return codes.fill_null(-1).to_numpy(), values.to_list()
+    if module != "pyarrow":
+        return None
+    chunks = native.chunks if hasattr(native, "chunks") else [native]
+    parts: list[np.ndarray] = []
+    lookup: dict[Any, int] = {}
+    for chunk in chunks:
+        coded = chunk if hasattr(chunk, "dictionary") else chunk.dictionary_encode()
+        if coded.dictionary.null_count:
+            return None
+        table = np.array([lookup.setdefault(v, len(lookup)) for v in coded.dictionary.to_pylist()] + [-1], np.int32)
+        parts.append(table[np.asarray(coded.indices.fill_null(-1))])
+    return (np.concatenate(parts) if parts else np.empty(0, np.int32)), list(lookup)
+
+
+def _in_order(name: str, codes: np.ndarray, levels: list[Any], sort: bool) -> Column:
+    """A column from codes into levels, which are sorted if need be."""
+    if sort:
+        order = sorted(range(len(levels)), key=levels.__getitem__)
+        place = np.full(len(levels) + 1, -1, np.int32)
+        place[order] = np.arange(len(levels), dtype=np.int32)
+        codes, levels = place[codes], [levels[k] for k in order]
+    return Column(name, np.ascontiguousarray(codes, np.int32), tuple(levels))
 
 
 def _strings(name: str, values: list[Any]) -> Column:

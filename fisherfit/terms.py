@@ -96,13 +96,15 @@ class Columns:
         return names
 
     @np.errstate(all="ignore")
-    def design(self, table: Table, present: np.ndarray | None = None, checked: bool = False) -> Design:
-        """The Design of a table without missing values (`checked` where that is known)."""
+    def design(
+        self, table: Table, present: np.ndarray | None = None, checked: bool = False, like: Design | None = None
+    ) -> Design:
+        """The Design of a table without missing values (`checked` where that is known), standardised as `like` is."""
         names = self._columns(table)
         if not checked:
             missing_rows(table, names, "raise")
         if table.matrix is not None:
-            return make_design(self.names, table.n, self.intercept, [table.matrix], present=present)
+            return make_design(self.names, table.n, self.intercept, [table.matrix], present=present, like=like)
         dense: list[np.ndarray] = []
         categorical: list[Categorical] = []
         internal: list[int] = []
@@ -120,7 +122,7 @@ class Columns:
             (internal if term.levels is None else categorical_at).extend(range(at, at + width))
             at += width
         position = np.array([0] * int(self.intercept) + internal + categorical_at, dtype=int)
-        return make_design(self.names, table.n, self.intercept, _together(dense), categorical, position, present)
+        return make_design(self.names, table.n, self.intercept, _together(dense), categorical, position, present, like)
 
 
 def _together(dense: list[np.ndarray]) -> list[np.ndarray]:

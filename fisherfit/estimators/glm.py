@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 
 from .. import _threads
+from ..batches import source_of
 from ..blocks import constant_design
 from ..errors import (
     InputError,
@@ -25,6 +26,7 @@ from ..prediction import Predictor
 from ..prepare import Prepared, prepare
 from ..response import WEIGHT_TYPES
 from ..result import Result
+from .batched import fit_batches
 from .report import Report, report
 
 COV_TYPES = ("expected", "observed", "HC0", "HC1")
@@ -166,6 +168,22 @@ class GLM(RegressorMixin, BaseEstimator):
         """
         started = time.perf_counter()
         family, links = self._check_parameters()
+        source = source_of(X)
+        passes: dict[str, int] | None = None
+        found: Report
+        data: Any
+        if source is not None:
+            found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure)
+        else:
+            found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure)
+        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
+        self._keep(found, data, family, links, time.perf_counter() - started, needs, passes)
+        return self
+
+    def _fit_table(
+        self, family: Family, links: tuple[Link, ...], X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any
+    ) -> tuple[Report, Prepared]:
+        """Fit rows in memory."""
         data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
         likelihood = Likelihood(
             kernels_of(family, links),
@@ -176,10 +194,7 @@ class GLM(RegressorMixin, BaseEstimator):
             _threads.thread_count(self.n_jobs),
         )
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            found = report(self, family, data, likelihood)
-        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
-        self._keep(found, data, family, links, time.perf_counter() - started, needs)
-        return self
+            return report(self, family, data, likelihood), data
 
     def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
         """Predictions for new rows.
@@ -270,8 +285,9 @@ class GLM(RegressorMixin, BaseEstimator):
         return family, links
 
     def _keep(
-        self, found: Report, data: Prepared, family: Family, links: tuple[Link, ...], seconds: float, needs: Any
-    ) -> None:
+        self, found: Report, data: Any, family: Family, links: tuple[Link, ...], seconds: float, needs: Any,
+        passes: dict[str, int] | None,
+    ) -> None:  # fmt: skip
         """Assign everything at once: a fit that fails before this leaves the estimator as it was."""
         for message, kind in found.warnings:
             warnings.warn(message, kind, stacklevel=3)
@@ -304,7 +320,9 @@ class GLM(RegressorMixin, BaseEstimator):
         }
         if "alpha" in family.parameters:
             values["alpha_"] = float(found.coefficients[p])
-        for name in ("feature_names_in_", "alpha_"):
+        if passes is not None:
+            values["passes_"] = passes
+        for name in ("feature_names_in_", "alpha_", "passes_"):
             self.__dict__.pop(name, None)
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from ..blocks import Design
-from ..dispersion import DispersionLikelihood
 from ..errors import (
     BoundaryWarning,
     ConvergenceWarning,
@@ -27,7 +26,7 @@ from ..overdispersion import fit_with_bound, with_exact_alpha
 from ..progress import watch
 from ..result import Certificate
 from ..separation import Separation
-from .reference import likelihoods, pearson_statistic
+from .reference import likelihoods, null_model, pearson_statistic
 
 REASONS = {
     "max_iter": "the limit of max_iter={max_iter} steps was reached",
@@ -56,13 +55,13 @@ def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Rep
     """Fit and report."""
     canonical = isinstance(family, ExponentialDispersion) and likelihood.kernels.links[0].name == family.canonical_link
     start = _start(model, data.design, likelihood)
-    with watch(model.verbose, likelihood.n) as callback:
+    with watch(model.verbose, likelihood.n, getattr(likelihood, "tally", None)) as callback:
 
         def run(lik: Likelihood, fam: Family, at: np.ndarray | None) -> Fitted:
             return maximise(
                 lik, fam, canonical=canonical, has_dispersion=fam.has_dispersion, start=at,
                 max_iter=int(model.max_iter), tol=float(model.tol), callback=callback,
-                count=float(lik.weight.sum()) if model.weight_type == "frequency" else None,
+                count=lik.total if model.weight_type == "frequency" else None,
             )  # fmt: skip
 
         fitted = fit_with_bound(run, likelihood, family, start)
@@ -124,19 +123,18 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         )
         fitted = with_exact_alpha(fitted, family, likelihood)
     separated = bool(fitted.separation)
-    rows = fitted.separation.rows
-    fitted_likelihood = replace(likelihood, weight=np.where(rows, 0.0, likelihood.weight)) if separated else likelihood
+    rows = counted_rows = fitted.separation.rows
+    fitted_likelihood = likelihood.without(rows) if separated else likelihood
 
     frequency = model.weight_type == "frequency"
-    present = likelihood.weight > 0.0
-    nobs = float(data.user_weight[present].sum()) if frequency else float(np.count_nonzero(present))
+    nobs = data.repeats if frequency else float(likelihood.observations)
     rank = int(fitted.kept[:p].sum())
     shown = _Numbering(data.kept_rows)
     rows, boundary_rows = shown.mask(rows), shown.indices(fitted.boundary_rows)
     df_resid = nobs - rank - int(has_alpha)
     objective = fitted.loglik
     if has_alpha:
-        at = replace(simple, weight=fitted_likelihood.weight)
+        at = simple.without(counted_rows) if separated else simple
         deviance = -2.0 * float(at.evaluate(fitted.point[:p], VALUE).loglik)
     else:
         deviance = -2.0 * objective
@@ -148,18 +146,17 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         pearson = pearson_statistic(likelihood, family, fitted)
 
     estimator = model.dispersion if model.dispersion is not None else ("pearson" if family.has_dispersion else 1.0)
-    kernel_weight = likelihood.weight
-    phi_likelihood = DispersionLikelihood(
-        likelihood.kernels, data.y, data.user_weight if model.weight_type != "probability" else kernel_weight,
-        data.trials, model.weight_type == "analytic", family.has_dispersion or family.takes_trials,
-    )  # fmt: skip
+    phi_likelihood = data.dispersion(likelihood.kernels, model.weight_type)
     count = nobs
     floor = 0.0
     exact = False
     if family.has_dispersion:
         floor = rounding_floor(likelihood, family, nobs)
         exact = deviance <= 16.0 * floor * count and not separated
+    null = null_model(family, fixed, data, likelihood, simple)
     if family.has_dispersion and not exact:
+        for value in (deviance, null[1]):
+            phi_likelihood.expect(value, count, family.dispersion_ml(value, count))  # type: ignore[attr-defined]
         ml = phi_likelihood.maximum(deviance, count, family.dispersion_ml(deviance, count))  # type: ignore[attr-defined]
     else:
         ml = 0.0 if exact else 1.0
@@ -245,22 +242,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
             "Estimates and standard errors are not at the maximum; check the scale of the data, or give start_params",
             ConvergenceWarning))  # fmt: skip
 
-    llf, llnull, null_deviance = likelihoods(
-        model,
-        family,
-        fixed,
-        data,
-        likelihood,
-        simple,
-        phi_likelihood,
-        objective,
-        deviance,
-        ml,
-        phi,
-        count,
-        exact,
-        quasi,
-    )
+    llf, llnull = likelihoods(model, family, phi_likelihood, objective, ml, phi, count, exact, null)
+    null_deviance = null[1]
     n_params = (
         rank + int(has_alpha) + int(family.has_dispersion and estimated) + (len(family.parameters) - 1 - int(has_alpha))
     )
