@@ -22,7 +22,7 @@ from .errors import (
     RankWarning,
     SeparationWarning,
 )
-from .estimators import GLM
+from .estimators import GLM, GroupedGLM
 from .families import (
     Binomial,
     Family,
@@ -55,6 +55,7 @@ __all__ = [
     "FormulaError",
     "Gamma",
     "Geometric",
+    "GroupedGLM",
     "InputError",
     "InputTypeError",
     "InverseGaussian",
