@@ -66,7 +66,9 @@ def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
             if a == b:
                 block, _ = single.weighted_sums(np.ascontiguousarray(share[a] * share[b]), np.zeros(likelihood.n))
             else:
-                _, column = single.weighted_sums(np.zeros(likelihood.n), np.ascontiguousarray(share[a] * share[b]))
+                _, column = single.weighted_sums(
+                    np.zeros(likelihood.n), np.ascontiguousarray(share[a] * share[b])
+                )
                 block = column[:, None]
             out[edges[a] : edges[a + 1], edges[b] : edges[b + 1]] = block
             out[edges[b] : edges[b + 1], edges[a] : edges[a + 1]] = block.T

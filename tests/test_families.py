@@ -327,11 +327,7 @@ def run(loop, family, y, eta, what):
     u, w = np.full((k, 1), 7.0), np.full((k * (k + 1) // 2, 1), 7.0)
     row = np.array([[eta], *([[0.3]] * (k - 1))])
     with np.errstate(all="ignore"):
-        return (
-            float(loop(np.array([y]), np.ones(1), row, np.array(family.constants, float), what, u, w)),
-            u[:, 0],
-            w[:, 0],
-        )
+        return float(loop(np.array([y]), np.ones(1), row, np.array(family.constants, float), what, u, w)), u[:, 0], w[:, 0]
 
 
 def misses(family, name, factor=1.0):
