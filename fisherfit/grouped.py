@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from .scoring import INFINITE, LOGLIK, LONG, REGULAR, STATUS
 from .starts import starting_mean
 
 CHUNK = 32_768  # rows to a chunk, unless one group has more
+COUNTS = 256  # counts whose base terms are kept in a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class Task:
     fixed_phi: float | None
     max_iter: int
     tol: float
+    known: np.ndarray  # base terms of small counts, where they are the same for every row
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +103,18 @@ def fit_groups(task: Task, loops: tuple[Any, Any] | None, threads: int) -> Fits:
         fits.numbers[:, STATUS] = LONG
         return fits
     tools = scoring.kernels()
+    chunks = spans(task.groups.starts)
+    most = max(int(task.groups.starts[b] - task.groups.starts[a]) for a, b in chunks)
+    units = np.zeros(most), np.ones(most)
 
     def work(span: tuple[int, int]) -> None:
         if (task.groups.starts[span[1]] - task.groups.starts[span[0]]) * p >= LAZY_WORK:
             fits.numbers[slice(*span), STATUS] = LONG  # one group with so many rows is a fit by blocks
             return
         with np.errstate(all="ignore"):
-            _Chunk(task, tools, loops, fits, *span).fit()
+            _Chunk(task, tools, loops, fits, units, *span).fit()
 
-    _threads.run(work, spans(task.groups.starts), threads)
+    _threads.run(work, chunks, threads)
     return fits
 
 
@@ -125,7 +131,16 @@ def spans(starts: np.ndarray) -> list[tuple[int, int]]:
 class _Chunk:
     """The rows of a few groups, and their fits."""
 
-    def __init__(self, task: Task, tools: Any, loops: tuple[Any, Any], fits: Fits, first: int, stop: int) -> None:
+    def __init__(
+        self,
+        task: Task,
+        tools: Any,
+        loops: Any,
+        fits: Fits,
+        units: tuple[np.ndarray, np.ndarray],
+        first: int,
+        stop: int,
+    ) -> None:
         self.task, self.tools, self.loops, self.fits = task, tools, loops, fits
         self.groups = slice(first, stop)
         starts, order = task.groups.starts, task.groups.order
@@ -135,8 +150,9 @@ class _Chunk:
         self.edges = starts[first : stop + 1] - starts[first]
         self.n = int(self.edges[-1])
         self.x = gather(task.design, task.groups, int(starts[first]), self.n, tools)
+        self.ones = units[1][: self.n]
         self.y, self.weight = self.take(task.y), self.take(task.weight)
-        self.offset = np.zeros(self.n) if task.offset is None else self.take(task.offset)
+        self.offset = units[0][: self.n] if task.offset is None else self.take(task.offset)
 
     def take(self, values: np.ndarray) -> np.ndarray:
         """The values of the chunk's rows, as an array that a kernel may be given."""
@@ -160,7 +176,8 @@ class _Chunk:
         start[infinite] = np.nan
         null = np.empty((rows.size, task.design.width, task.design.width))
         self.tools["fit"](
-            self.loops[0], self.x, self.y, self.weight, self.offset, target, self.edges, start, fits.floor[here], count,
+            self.loops[0], self.x, self.y, self.weight, self.offset, target, self.edges, start, fits.floor[here], total,
+            count,
             self.dense(), kernels.constants, task.design.intercept, task.canonical, family.has_dispersion,
             task.sandwich, task.max_iter, task.tol, fits.coefficients[here], fits.errors[here], fits.numbers[here],
             null,
@@ -203,7 +220,7 @@ class _Chunk:
                 spread = np.sqrt(np.maximum(scale**2 - mean**2, 0.0))
                 first = np.where(first > 0.0, first, np.where(spread > 0.0, spread, 1.0))
         else:
-            parts = [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+            parts = [slice(a, b) for a, b in pairwise(edges)]
             first = np.array([starting_mean(family, self.y[part], self.weight[part])[0] for part in parts])
         eta = np.array(link.forward(first), float)
         eta = np.where(np.isfinite(eta), eta, link.forward(np.where(scale > 0.0, scale, 1.0)))
@@ -252,7 +269,7 @@ class _Chunk:
         task, fits, here = self.task, self.fits, self.groups
         done = done_in(numbers)
         weight = self.weight if task.base_weight is task.weight else self.take(task.base_weight)
-        trials = np.ones(self.n) if task.trials is None else self.take(task.trials)
+        trials = self.ones if task.trials is None else self.take(task.trials)
         deviance, phi = -2.0 * numbers[:, LOGLIK], np.ones(done.size)
         if task.family.has_dispersion:
             phi[:] = np.nan if task.fixed_phi is None else task.fixed_phi
@@ -264,11 +281,19 @@ class _Chunk:
         value = np.zeros(done.size)
         self.tools["dispersions"](
             self.loops[1], self.y, weight, trials, self.edges, task.divides, task.kernels.constants,
-            np.where(done, deviance, 0.0), count, phi, value,
+            np.where(done, deviance, 0.0), count, task.known, phi, value,
         )  # fmt: skip
         fits.phi[here], fits.base[here] = phi, value
         if task.frequency:  # observations are counted by the user's weights, without the trials
             fits.count[here] = np.add.reduceat(weight, self.edges[:-1])
+
+
+def base_of_counts(kernels: Kernels, trials: np.ndarray | None, divides: bool) -> np.ndarray:
+    """The base terms of the counts 0, 1, 2, ... of a family with phi = 1; none where they depend on the row."""
+    if divides or trials is not None or kernels.family.has_dispersion or not kernels.family.support.integer:
+        return np.empty(0)
+    one, y = np.ones(1), np.arange(float(COUNTS))
+    return np.array([kernels.base(y[k : k + 1], one, one, 1.0, False, kernels.constants)[0] for k in range(COUNTS)])
 
 
 def done_in(numbers: np.ndarray) -> np.ndarray:
@@ -308,4 +333,4 @@ def gather(design: Design, groups: Sorted, start: int, n: int, tools: Any) -> np
     return out
 
 
-__all__ = ["Fits", "Task", "compilable", "fit_groups", "gather", "spans"]
+__all__ = ["Fits", "Task", "base_of_counts", "compilable", "fit_groups", "gather", "spans"]

@@ -26,7 +26,7 @@ from .solver import FLOOR, NEAR, SLACK
 REGULAR, INFINITE, EXTREME, INFEASIBLE, POOR_INFORMATION, LIMIT, STALLED, MOVING, EMPTY, LONG = range(10)
 MOVES = 1e-3  # as in `fitting`: a last step that moves some linear predictor by more asks for the separation check
 DOUBTFUL = 10.0 * POOR  # smallest pivot of the scaled information below which the columns' rank is examined
-LARGEST = 1e100  # entries beyond it, or all below its inverse, go the long way
+LARGEST = 1e200  # columns whose sum of squares is beyond it, or below its inverse, go the long way
 #: columns of the table of numbers that a fit leaves for every group
 LOGLIK, PEARSON, DISTANCE, STEPS, RANK, STATUS = range(6)
 
@@ -39,6 +39,84 @@ def dot(a, b):
     return total
 
 
+def dots(a, z, count, out):
+    """out[k] = a'z_k for the first `count` rows of z, four sums at a time."""
+    k, m = 0, a.size
+    while k + 4 <= count:
+        t0 = t1 = t2 = t3 = 0.0
+        for i in range(m):
+            v = a[i]
+            t0 += v * z[k, i]
+            t1 += v * z[k + 1, i]
+            t2 += v * z[k + 2, i]
+            t3 += v * z[k + 3, i]
+        out[k], out[k + 1], out[k + 2], out[k + 3] = t0, t1, t2, t3
+        k += 4
+    while k + 2 <= count:
+        t0 = t1 = 0.0
+        for i in range(m):
+            v = a[i]
+            t0 += v * z[k, i]
+            t1 += v * z[k + 1, i]
+        out[k], out[k + 1] = t0, t1
+        k += 2
+    if k < count:
+        t0 = 0.0
+        for i in range(m):
+            t0 += a[i] * z[k, i]
+        out[k] = t0
+
+
+def predict(z, beta, offset, out):
+    """out = offset + z'beta, two columns at a time."""
+    m, q = out.size, beta.size
+    for i in range(m):
+        out[i] = offset[i]
+    j = 0
+    while j + 2 <= q:
+        b, c = beta[j], beta[j + 1]
+        for i in range(m):
+            out[i] += b * z[j, i] + c * z[j + 1, i]
+        j += 2
+    if j < q:
+        b = beta[j]
+        for i in range(m):
+            out[i] += b * z[j, i]
+
+
+def sums(x):
+    """Sums of x - x_0, of its square and of the square of x."""
+    first, second, square = 0.0, 0.0, 0.0
+    for i in range(x.size):
+        d = x[i] - x[0]
+        first += d
+        second += d * d
+        square += x[i] * x[i]
+    return first, second, square
+
+
+def squares(x, centre):
+    """The sum of the squares of x - centre."""
+    total = 0.0
+    for i in range(x.size):
+        total += (x[i] - centre) * (x[i] - centre)
+    return total
+
+
+def shift(x, centre, scale, out):
+    """out = (x - centre) * scale."""
+    for i in range(x.size):
+        out[i] = (x[i] - centre) * scale
+
+
+def pearson_of(u, w):
+    """The sum of u^2 / w over rows with information: of weight (y - mu)^2 / V."""
+    total = 0.0
+    for i in range(u.size):
+        total += u[i] * u[i] / w[i] if w[i] > 0.0 else 0.0
+    return total
+
+
 def largest(a):
     """The largest magnitude of the entries; NaN does not count."""
     top = 0.0
@@ -47,47 +125,33 @@ def largest(a):
     return top
 
 
-def standardise(source, dense, centred, z, centre, scale, rounding):
+def standardise(source, start, dense, centred, z, centre, scale):
     """z = (source - centre) * scale for dense columns, as `blocks.make_design` has it; False for extreme numbers.
 
-    The scale is a power of two; columns of zeros and ones that stand for levels are left as they are.
+    The scale is a power of two, and 0 for a column that is all zero; columns of zeros and ones that stand for levels
+    are left as they are.
     """
-    m = source.shape[1]
+    m = z.shape[1]
     for j in range(source.shape[0]):
-        x, out = source[j], z[j]
-        centre[j], scale[j], rounding[j] = 0.0, 1.0, 1.0
-        if not dense[j]:
-            for i in range(m):
-                out[i] = x[i]
-            continue
-        low, high, total = x[0], x[0], 0.0
-        for i in range(m):
-            low, high = min(low, x[i]), max(high, x[i])
-            total += x[i]
-        size = max(abs(low), abs(high))
-        if not (size == 0.0 or 1.0 / LARGEST < size < LARGEST):
-            return False
-        spread = size
-        if centred:
-            mean = total / m
-            short = np.float64(np.float32(mean))  # few digits, so that x - centre is exact where it can be
-            mean = short if low <= short <= high and short != 0.0 else mean
-            mean = low if low == high else mean
-            total = 0.0
-            for i in range(m):
-                out[i] = x[i] - mean
-                total += out[i] * out[i]
-            centre[j] = mean
-            spread = math.sqrt(total / m)
-        else:
-            for i in range(m):
-                out[i] = x[i]
-        if spread > 0.0:
-            _, exponent = math.frexp(spread)
-            scale[j] = math.ldexp(1.0, -exponent)
-            rounding[j] = size * scale[j]
-            for i in range(m):
-                out[i] *= scale[j]
+        x = source[j, start : start + m]
+        first, second, square = sums(x)
+        centre[j], scale[j] = 0.0, 1.0 if square > 0.0 else 0.0
+        if dense[j]:
+            if not (square == 0.0 or 1.0 / LARGEST < square < LARGEST):
+                return False
+            spread = square / m
+            if centred and second == 0.0:  # constant: zero beside the intercept
+                centre[j], spread = x[0], 0.0
+            elif centred:
+                mean = x[0] + first / m
+                spread = second / m - (first / m) * (first / m)
+                if not spread > 1e-4 * (second / m):  # the first row is an outlier
+                    spread = squares(x, mean) / m
+                short = np.float64(np.float32(mean))  # few digits, so that x - centre is exact where it can be
+                off = abs(short - mean)
+                centre[j] = short if short != 0.0 and off * off <= spread else mean
+            scale[j] = math.ldexp(1.0, -math.frexp(math.sqrt(spread))[1]) if spread > 0.0 else 0.0
+        shift(x, centre[j], scale[j], z[j])
     return True
 
 
@@ -134,47 +198,59 @@ def combination(upper, kept, j, out):
     return before
 
 
-def evaluate(rows, constants, kind, z, beta, y, weight, offset, eta, u, w, work, score, information):
+def gram(z, q, w, information):
+    """information = z diag(w) z' of the first q rows of z, two by two; its lower triangle counts."""
+    j = 0
+    while j < q:
+        j1, k = min(j + 1, q - 1), 0
+        while k <= j1:
+            k1 = min(k + 1, j1)
+            t00 = t01 = t10 = t11 = 0.0
+            for i in range(w.size):
+                a, b = w[i] * z[j, i], w[i] * z[j1, i]
+                c, d = z[k, i], z[k1, i]
+                t00 += a * c
+                t01 += a * d
+                t10 += b * c
+                t11 += b * d
+            information[j, k], information[j, k1], information[j1, k], information[j1, k1] = t00, t01, t10, t11
+            k += 2
+        j += 2
+
+
+def evaluate(rows, constants, kind, z, beta, y, weight, offset, eta, u, w, score, information):
     """The log-likelihood at beta, with its score and (kind EXPECTED or OBSERVED) its information, lower triangle."""
-    e, q = eta[0], beta.size
-    for i in range(e.size):
-        e[i] = offset[i]
-    for j in range(q):
-        b, x = beta[j], z[j]
-        for i in range(e.size):
-            e[i] += b * x[i]
+    predict(z, beta, offset, eta[0])
     value = rows(y, weight, eta, constants, kind, u, w)
-    for j in range(q):
-        score[j] = dot(z[j], u[0])
-        x = z[j]
-        for i in range(e.size):
-            work[i] = w[0, i] * x[i]
-        for k in range(j + 1):
-            information[j, k] = dot(work, z[k])
+    dots(u[0], z, beta.size, score)
+    gram(z, beta.size, w[0], information)
     return value
 
 
 def factorise(information, scale, lower):
-    """information = D L L' D; returns the smallest squared pivot of the scaled matrix, 0 where there is none."""
+    """information = D L L' D; returns the smallest squared pivot of L L', 0 where there is no factor.
+
+    The reciprocals are kept: those of D in `scale`, those of the diagonal of L on the diagonal of `lower`.
+    """
     q = scale.size
     for j in range(q):
         d = information[j, j]
         if not (d > 0.0 and d < math.inf):
             return 0.0
-        scale[j] = math.sqrt(d)
+        scale[j] = 1.0 / math.sqrt(d)
     least = 1.0
     for j in range(q):
         rest = 1.0
         for k in range(j):
-            t = information[j, k] / scale[j] / scale[k]
+            t = information[j, k] * scale[j] * scale[k]
             for i in range(k):
                 t -= lower[j, i] * lower[k, i]
-            lower[j, k] = t / lower[k, k]
+            lower[j, k] = t * lower[k, k]
             rest -= lower[j, k] * lower[j, k]
         if not rest > 0.0:
             return 0.0
         least = min(least, rest)
-        lower[j, j] = math.sqrt(rest)
+        lower[j, j] = 1.0 / math.sqrt(rest)
     return least
 
 
@@ -182,17 +258,17 @@ def substitute(scale, lower, out):
     """out = information^-1 out, by the factor."""
     q = scale.size
     for j in range(q):
-        t = out[j] / scale[j]
+        t = out[j] * scale[j]
         for k in range(j):
             t -= lower[j, k] * out[k]
-        out[j] = t / lower[j, j]
+        out[j] = t * lower[j, j]
     for j in range(q - 1, -1, -1):
         t = out[j]
         for k in range(j + 1, q):
             t -= lower[k, j] * out[k]
-        out[j] = t / lower[j, j]
+        out[j] = t * lower[j, j]
     for j in range(q):
-        out[j] /= scale[j]
+        out[j] *= scale[j]
 
 
 def solve(information, scale, lower, score, step, rest):
@@ -211,14 +287,22 @@ def solve(information, scale, lower, score, step, rest):
         step[j] += rest[j]
 
 
-def invert(scale, lower, covariance):
-    """The inverse of the information, by its factor."""
+def invert(scale, lower, inverse, covariance):
+    """covariance = information^-1 from its factor, by way of the inverse of the factor."""
     q = scale.size
     for j in range(q):
-        column = covariance[j]
-        for k in range(q):
-            column[k] = 1.0 if k == j else 0.0
-        substitute(scale, lower, column)
+        inverse[j, j] = lower[j, j]
+        for k in range(j):
+            t = 0.0
+            for i in range(k, j):
+                t -= lower[j, i] * inverse[i, k]
+            inverse[j, k] = t * inverse[j, j]
+    for j in range(q):
+        for k in range(j + 1):
+            t = 0.0
+            for i in range(j, q):
+                t += inverse[i, j] * inverse[i, k]
+            covariance[j, k] = covariance[k, j] = t * scale[j] * scale[k]
 
 
 def distance_of(score, step, phi):
@@ -231,13 +315,15 @@ def length_of(scale, beta):
     """The Fisher length of the coefficients without their signs."""
     total = 0.0
     for j in range(beta.size):
-        total += scale[j] * beta[j] * scale[j] * beta[j]
+        total += (beta[j] / scale[j]) * (beta[j] / scale[j])
     return math.sqrt(total) if total < math.inf else 0.0
 
 
-HELPERS = (standardise, independent, combination, evaluate, factorise, substitute, solve, invert, distance_of, length_of,
-           two_product)  # fmt: skip
-VECTORS = (dot, largest)
+HELPERS = (
+    two_product, predict, standardise, independent, combination, evaluate, factorise, substitute, solve, invert,
+    distance_of, length_of,
+)  # fmt: skip
+VECTORS = (dot, dots, gram, sums, squares, shift, pearson_of, largest)  # finite numbers, in any order
 
 
 def _make_climb() -> Callable[..., Any]:
@@ -255,7 +341,7 @@ def _make_climb() -> Callable[..., Any]:
             pivot = factorise(information, scale, lower)
             if kind == 3 and not pivot > POOR:
                 kind, newton_here = 2, False
-                loglik = evaluate(rows, constants, 2, z, beta, y, weight, offset, eta, u, w, work, score, information)
+                loglik = evaluate(rows, constants, 2, z, beta, y, weight, offset, eta, u, w, score, information)
                 continue
             if not pivot > POOR:
                 return POOR_INFORMATION, loglik, math.inf, phi, iteration
@@ -277,7 +363,7 @@ def _make_climb() -> Callable[..., Any]:
             settled = decrement <= tol or (decrement <= rounding and decrement >= 0.25 * previous)
             if has_dispersion and phi <= floor and iteration > 0:  # an exact fit: what is left is rounding
                 if kind != 2:
-                    loglik = evaluate(rows, constants, 2, z, beta, y, weight, offset, eta, u, w, work, score,
+                    loglik = evaluate(rows, constants, 2, z, beta, y, weight, offset, eta, u, w, score,
                                       information)  # fmt: skip
                     if not factorise(information, scale, lower) > POOR:
                         return POOR_INFORMATION, loglik, math.inf, phi, iteration
@@ -303,7 +389,7 @@ def _make_climb() -> Callable[..., Any]:
                 for j in range(q):
                     there[j] = beta[j] + t * step[j]
                     moved = moved or there[j] != beta[j]
-                now = evaluate(rows, constants, kind, z, there, y, weight, offset, eta, u, w, work, slot, information)
+                now = evaluate(rows, constants, kind, z, there, y, weight, offset, eta, u, w, slot, information)
                 if abs(now) < math.inf and distance_of(slot, slot, 1.0) < math.inf:
                     change = now - loglik
                     if change >= 1e-4 * t * gain - slack:
@@ -325,7 +411,7 @@ def _make_climb() -> Callable[..., Any]:
 
 
 def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
-    def fit(rows, x, y, weight, offset, target, edges, start, floor, count, dense, constants, intercept, canonical,
+    def fit(rows, x, y, weight, offset, target, edges, start, floor, total, count, dense, constants, intercept, canonical,
             has_dispersion, sandwich, max_iter, tol, coefficients, errors, numbers, null):  # fmt: skip
         """Fit group after group: rows edges[g] to edges[g + 1] of x (columns, rows), y, weight and offset.
 
@@ -350,17 +436,17 @@ def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
                 numbers[g, j] = math.nan
             numbers[g, STEPS], numbers[g, RANK] = 0.0, 0.0
             z = store[: p * m].reshape((p, m))
-            if not standardise(x[:, a:b], dense, intercept, z, centre, scale, rounding):
+            if not standardise(x, a, dense, intercept, z, centre, scale):
                 numbers[g, STATUS] = EXTREME
                 continue
             eta, u = row_store[:m].reshape((1, m)), row_store[m : 2 * m].reshape((1, m))
             w, work = row_store[2 * m : 3 * m].reshape((1, m)), row_store[3 * m : 4 * m]
             q = 0
             for j in range(p):  # columns of zeros: levels that do not occur, constants beside an intercept
-                if largest(z[j]) > 0.0:
+                if scale[j] > 0.0:
                     column[q] = j
                     if q < j:
-                        z[q], rounding[q] = z[j], rounding[j]
+                        z[q] = z[j]
                     q += 1
                 else:
                     for k in range(p):
@@ -371,9 +457,6 @@ def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
                 numbers[g, STATUS] = EMPTY
                 continue
             yg, wg, og = y[a:b], weight[a:b], offset[a:b]
-            total = 0.0
-            for i in range(m):
-                total += wg[i]
             infinite, examined, loglik = math.isnan(start[g]), False, 0.0
             if infinite:  # the limit is known, the rank of the rows is not
                 for i in range(m):
@@ -388,21 +471,18 @@ def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
             while True:
                 beta, score, d, newton_scale = vectors[0, :q], vectors[1, :q], vectors[2, :q], vectors[3, :q]
                 there, steps = vectors[4, :q], vectors[5:7, :q]
-                information, lower = square[0, :q, :q], square[1, :q, :q]
-                newton, covariance = square[2, :q, :q], square[3, :q, :q]
+                information, lower, newton, covariance = square[0], square[1], square[2], square[3]
                 zq = z[:q]
                 for j in range(q):
                     beta[j] = 0.0
                 if intercept and not infinite:
                     beta[0] = start[g]
-                    loglik = evaluate(rows, constants, 2, zq, beta, yg, wg, og, eta, u, w, work, score, information)
+                    loglik = evaluate(rows, constants, 2, zq, beta, yg, wg, og, eta, u, w, score, information)
                 else:
-                    for j in range(q):
-                        for i in range(m):
-                            work[i] = w[0, i] * zq[j, i]
-                        for k in range(j + 1):
-                            information[j, k] = dot(work, zq[k])
-                        score[j] = dot(work, u[0])
+                    gram(zq, q, w[0], information)
+                    for i in range(m):
+                        work[i] = w[0, i] * u[0, i]
+                    dots(work, zq, q, score)
                 pivot = factorise(information, d, lower)
                 if pivot > DOUBTFUL or (examined and pivot > POOR):
                     break
@@ -410,6 +490,9 @@ def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
                     break
                 examined = True
                 basis = basis_store[: (q + 1) * m].reshape((q + 1, m))
+                for j in range(q):  # the size of the entries: what their rounding errors are relative to
+                    k = column[j]
+                    rounding[j] = largest(x[k, a:b]) * scale[k] if dense[k] else 1.0
                 found = independent(zq, rounding, basis, square[1], kept)
                 if found == q:
                     break
@@ -430,7 +513,7 @@ def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
                     j = kept[k]
                     column[k] = column[j]
                     if k < j:
-                        z[k], rounding[k] = z[j], rounding[j]
+                        z[k] = z[j]
                 q = found
             numbers[g, RANK] = q
             if not pivot > POOR:
@@ -443,9 +526,9 @@ def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
                 continue
             if not intercept:
                 solve(information, d, lower, score, beta, there)
-                loglik = evaluate(rows, constants, 2, zq, beta, yg, wg, og, eta, u, w, work, score, information)
+                loglik = evaluate(rows, constants, 2, zq, beta, yg, wg, og, eta, u, w, score, information)
             status, loglik, decrement, phi, iterations = climb(
-                rows, constants, canonical, has_dispersion, floor[g], total, count[g], max_iter, tol, loglik, zq, beta,
+                rows, constants, canonical, has_dispersion, floor[g], total[g], count[g], max_iter, tol, loglik, zq, beta,
                 yg, wg, og, eta, u, w, work, score, information, d, lower, steps, newton, newton_scale, there,
             )  # fmt: skip
             numbers[g, LOGLIK], numbers[g, STEPS], numbers[g, STATUS] = loglik, iterations, status
@@ -453,35 +536,30 @@ def _make_fit(climb: Any, stamp: str) -> Callable[..., Any]:
                 continue
             step = steps[0]
             for i in range(m):
-                work[i] = 0.0
-            for j in range(q):
-                for i in range(m):
-                    work[i] += step[j] * zq[j, i]
-            if not largest(work) <= MOVES or not distance_of(step, step, 1.0) < math.inf:
+                eta[0, i] = 0.0
+            predict(zq, step, eta[0], work)
+            if (
+                not (dot(work, work) <= MOVES * MOVES or largest(work) <= MOVES)
+                or not distance_of(step, step, 1.0) < math.inf
+            ):
                 numbers[g, STATUS] = MOVING
                 continue
-            pearson = 0.0
-            for i in range(m):
-                if w[0, i] > 0.0:
-                    pearson += u[0, i] * u[0, i] / w[0, i]
             noise = 0.0
             for j in range(q):
                 noise += abs(information[j, j]) * (beta[j] + step[j]) ** 2
             noise = EPS * math.sqrt(noise / phi)
-            numbers[g, PEARSON] = pearson
+            numbers[g, PEARSON] = pearson_of(u[0], w[0])
             numbers[g, DISTANCE] = math.sqrt(decrement + noise * noise)
-            invert(d, lower, covariance)
+            invert(d, lower, newton, covariance)
             if sandwich:  # information^-1 (sum of u u') information^-1
-                for j in range(q):
-                    for i in range(m):
-                        work[i] = u[0, i] * u[0, i] * zq[j, i]
-                    for k in range(q):
-                        information[j, k] = dot(work, zq[k])
+                for i in range(m):
+                    eta[0, i] = u[0, i] * u[0, i]
+                gram(zq, q, eta[0], information)
                 for j in range(q):
                     for k in range(q):
                         t = 0.0
                         for i in range(q):
-                            t += covariance[j, i] * information[i, k]
+                            t += covariance[j, i] * (information[i, k] if k <= i else information[k, i])
                         newton[j, k] = t
                 for j in range(q):
                     for k in range(q):
@@ -561,14 +639,24 @@ def _make_moments() -> Callable[..., Any]:
 
 
 def _make_dispersions(stamp: str) -> Callable[..., Any]:
-    def dispersions(base, y, weight, trials, edges, divides, constants, deviance, count, phi, value):
+    def dispersions(base, y, weight, trials, edges, divides, constants, deviance, count, known, phi, value):
         """phi, where it is NaN, at its maximum for every group, and the sum of base terms there.
 
-        As `dispersion.DispersionLikelihood.maximum`: Newton steps on log phi inside a bracket.
+        As `dispersion.DispersionLikelihood.maximum`: Newton steps on log phi inside a bracket. `known` has the terms
+        of 0, 1, 2, ... where phi and the trials are 1 in every row; it may be empty.
         """
         stamp  # noqa: B018
         for g in range(edges.size - 1):
             a, b = edges[g], edges[g + 1]
+            if known.size:
+                value[g] = 0.0
+                for i in range(a, b):
+                    k = int(y[i]) if y[i] < known.size else -1
+                    if k >= 0 and k == y[i]:
+                        value[g] += weight[i] * known[k]
+                    else:
+                        value[g] += base(y[i : i + 1], weight[i : i + 1], trials[i : i + 1], 1.0, False, constants)[0]
+                continue
             yg, wg, tg, dev = y[a:b], weight[a:b], trials[a:b], deviance[g]
             if math.isnan(phi[g]) and dev > 0.0:
                 low, high = -math.inf, math.inf
@@ -610,12 +698,12 @@ def _types() -> dict[str, Any]:
     return {
         "rows": rows,
         "base": base,
-        "fit": types.void(types.FunctionType(rows), m, v, v, v, v, n, v, v, v, types.Array(b, 1, "C"), v, b, b, b, b, i,
+        "fit": types.void(types.FunctionType(rows), m, v, v, v, v, n, v, v, v, v, types.Array(b, 1, "C"), v, b, b, b, b, i,
                           f, m, m, m, types.Array(f, 3, "C")),
         "gather": types.void(strided, n, i, n, m),
         "levels": types.void(codes, n, i, n, m),
         "moments": types.void(v, v, n, m),
-        "dispersions": types.void(types.FunctionType(base), v, v, v, n, b, v, v, v, v, v),
+        "dispersions": types.void(types.FunctionType(base), v, v, v, n, b, v, v, v, v, v, v),
     }  # fmt: skip
 
 
@@ -627,7 +715,7 @@ def kernels() -> dict[str, Callable[..., Any]]:
     for function in HELPERS:
         register_jitable(function)
     for function in VECTORS:
-        register_jitable(fastmath={"reassoc", "nsz", "contract"})(function)
+        register_jitable(fastmath={"reassoc", "nsz", "nnan", "contract"})(function)
     climb = register_jitable(_make_climb())
     stamp, signature = _jit.source_stamp(), _types()
     made = {

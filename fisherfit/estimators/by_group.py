@@ -18,7 +18,7 @@ from ..errors import (
     SeparationWarning,
 )
 from ..families import ExponentialDispersion, Family, NegativeBinomial
-from ..grouped import Fits, Task, compilable, fit_groups, gather
+from ..grouped import Fits, Task, base_of_counts, compilable, fit_groups, gather
 from ..groups import Labels, Sorted
 from ..kernels import kernels_of
 from ..likelihood import Likelihood
@@ -58,15 +58,17 @@ def fit_by_group(
     weight = np.ascontiguousarray(data.weight)
     if probability:  # each group's weights are scaled to its number of rows, as they are in a fit of its own
         weight = _scaled_by_group(data, labels)
+    divides = model.weight_type == "analytic" and (family.has_dispersion or family.takes_trials)
     fixed = float(model.dispersion) if isinstance(model.dispersion, (int, float, np.number)) else None
+    loops = compilable(kernels)
     task = Task(
         kernels, family, isinstance(family, ExponentialDispersion) and links[0].name == family.canonical_link,
         data.design, rows, data.y, weight, data.offset, data.trials,
-        data.user_weight if not probability and data.trials is not None else weight,
-        model.weight_type == "analytic" and (family.has_dispersion or family.takes_trials),
-        frequency, probability, fixed, int(model.max_iter), float(model.tol),
+        data.user_weight if not probability and data.trials is not None else weight, divides, frequency, probability,
+        fixed, int(model.max_iter), float(model.tol),
+        np.empty(0) if loops is None else base_of_counts(kernels, data.trials, divides),
     )  # fmt: skip
-    fits = fit_groups(task, compilable(kernels), _threads.thread_count(model.n_jobs))
+    fits = fit_groups(task, loops, _threads.thread_count(model.n_jobs))
     names = (*data.design.names, *list(family.parameters)[1:])
     found = _assemble(model, family, task, fits, names)
     whole_group = np.ones(len(labels.index), bool)
