@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _jit, _threads, scoring
+from . import _jit, _threads, chunks
 from . import separation as sep
 from .blocks import Design
 from .families import Family, NegativeBinomial
@@ -88,7 +88,7 @@ def compilable(kernels: Kernels) -> tuple[Any, Any] | None:
     rows, base = kernels.rows, kernels.base
     if not hasattr(rows, "compile"):  # a user's: the same plain functions, compiled for this process
         rows, base = (_jit.compiled(f, False) for f in (kernels.plain_rows, kernels.plain_base))
-    found = scoring.first_class(rows, "rows"), scoring.first_class(base, "base")
+    found = chunks.first_class(rows, "rows"), chunks.first_class(base, "base")
     return None if None in found else found
 
 
@@ -102,9 +102,9 @@ def fit_groups(task: Task, loops: tuple[Any, Any] | None, threads: int) -> Fits:
     if loops is None:
         fits.numbers[:, STATUS] = LONG
         return fits
-    tools = scoring.kernels()
-    chunks = spans(task.groups.starts)
-    most = max(int(task.groups.starts[b] - task.groups.starts[a]) for a, b in chunks)
+    tools = chunks.kernels()
+    ranges = spans(task.groups.starts)
+    most = max(int(task.groups.starts[b] - task.groups.starts[a]) for a, b in ranges)
     units = np.zeros(most), np.ones(most)
 
     def work(span: tuple[int, int]) -> None:
@@ -114,7 +114,7 @@ def fit_groups(task: Task, loops: tuple[Any, Any] | None, threads: int) -> Fits:
         with np.errstate(all="ignore"):
             _Chunk(task, tools, loops, fits, units, *span).fit()
 
-    _threads.run(work, chunks, threads)
+    _threads.run(work, ranges, threads)
     return fits
 
 
@@ -173,14 +173,12 @@ class _Chunk:
             fits.floor[here] = self.floor(mean, scale, total, count)
         start, target = self.starts(mean, scale, total)
         infinite, where = self.all_at_an_end(moments, rows)
-        start[infinite] = np.nan
         null = np.empty((rows.size, task.design.width, task.design.width))
         self.tools["fit"](
-            self.loops[0], self.x, self.y, self.weight, self.offset, target, self.edges, start, fits.floor[here], total,
-            count,
-            self.dense(), kernels.constants, task.design.intercept, task.canonical, family.has_dispersion,
-            task.sandwich, task.max_iter, task.tol, fits.coefficients[here], fits.errors[here], fits.numbers[here],
-            null,
+            self.loops[0], self.x, self.y, self.weight, self.offset, target, self.edges, start, infinite,
+            fits.floor[here], total, count, self.dense(), kernels.constants, task.design.intercept, task.canonical,
+            family.has_dispersion, task.sandwich, task.max_iter, task.tol, fits.coefficients[here], fits.errors[here],
+            fits.numbers[here], null,
         )  # fmt: skip
         fits.coefficients[here][infinite, 0] = where
         aliased = np.isnan(fits.coefficients[here])

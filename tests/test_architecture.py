@@ -18,7 +18,7 @@ LAYERS = [
     {"solver", "bounds", "dispersion", "progress"},
     {"model"},
     {"starts"},
-    {"infinite", "scoring"},
+    {"infinite", "small", "scoring", "chunks"},
     {"fitting", "prepare", "prediction", "grouped"},
     {"overdispersion", "inference"},
     {"summary", "result"},

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _threads, scoring
+from .. import _threads, chunks
 from ..blocks import constant_design, make_design
 from ..errors import (
     BoundaryWarning,
@@ -162,7 +162,7 @@ def _one(
     """Fit one group as `GLM` does, and write what it reports into its row."""
     design = data.design
     at, p, m = int(design.intercept), design.width, rows.size
-    tools = scoring.kernels()
+    tools = chunks.kernels()
     x = gather(replace(design, n=m), Sorted(np.zeros(1, np.int64), np.ascontiguousarray(rows)), 0, m, tools)[at:].T
 
     def part(values: np.ndarray | None) -> np.ndarray | None:
@@ -173,7 +173,8 @@ def _one(
         return make_design(names, m, design.intercept, [np.ascontiguousarray(x[:, kept[at:]])])
 
     y, weight = part(data.y), part(data.weight)
-    assert y is not None and weight is not None
+    assert y is not None
+    assert weight is not None
     others = [constant_design(m, name) for name in list(family.parameters)[1:]]
     kept = np.ones(p, bool)
     mine = with_columns(kept)
