@@ -21,7 +21,7 @@ from .errors import (
     RankWarning,
     SeparationWarning,
 )
-from .estimators import GLM
+from .estimators import GLM, GroupedGLM
 from .families import (
     Binomial,
     Family,
@@ -56,6 +56,7 @@ __all__ = [
     "FormulaError",
     "Gamma",
     "Geometric",
+    "GroupedGLM",
     "InputError",
     "InputTypeError",
     "InverseGaussian",

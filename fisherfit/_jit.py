@@ -100,16 +100,19 @@ def compiled(function: Callable[..., Any], cached: bool | None = None) -> Callab
         return kernel
 
 
-def compile_kernel(function: Callable[..., Any], cached: bool) -> Callable[..., Any]:
-    """Compile a kernel; its closure must hold `source_stamp()` if it is to be cached and calls formulas."""
+def compile_kernel(function: Callable[..., Any], cached: bool, signature: Any = None) -> Callable[..., Any]:
+    """Compile a kernel; its closure must hold `source_stamp()` if it is to be cached and calls formulas.
+
+    With a `signature` it is compiled for that one at once (first-class functions among its arguments need it).
+    """
     register(function, inline=cached)
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if cached:
         try:
-            return njit(cache=True, **options)(function)
+            return njit(signature, cache=True, **options)(function)
         except RuntimeError:  # no folder can be written to: compile in every process, and say so once
             _say_uncached()
-    return njit(**options)(function)
+    return njit(signature, **options)(function)
 
 
 def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -95,13 +95,18 @@ def finite_part(
     )  # fmt: skip
 
 
+def limits(link: str) -> tuple[float, float]:
+    """Linear predictors (upwards; downwards, without its sign) from which predictions are at their limit to 1e-12."""
+    known = {"logit": (30.0, 30.0), "probit": (8.0, 8.0), "cloglog": (4.0, 30.0), "loglog": (30.0, 4.0),
+             "cauchit": (4e11, 4e11)}  # fmt: skip
+    return known.get(link, (30.0, 30.0))
+
+
 def _far(
     likelihood: Likelihood, theta: np.ndarray, direction: np.ndarray, rows: np.ndarray, signs: np.ndarray
 ) -> float:
     """How far along the recession every separated row's prediction is at its limit to 1e-12."""
-    link = likelihood.kernels.links[0].name
-    up, down = {"logit": (30.0, 30.0), "probit": (8.0, 8.0), "cloglog": (4.0, 30.0), "loglog": (30.0, 4.0),
-                "cauchit": (4e11, 4e11)}.get(link, (30.0, 30.0))  # fmt: skip
+    up, down = limits(likelihood.kernels.links[0].name)
     longest = 0.0
     for start, part in likelihood.parts():
         here = rows[start : start + part.n]

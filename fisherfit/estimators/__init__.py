@@ -1,5 +1,6 @@
 """scikit-learn estimators: glue between the layers, no formulas and no loops over rows."""
 
 from .glm import GLM
+from .grouped import GroupedGLM
 
-__all__ = ["GLM"]
+__all__ = ["GLM", "GroupedGLM"]

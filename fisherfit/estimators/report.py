@@ -188,8 +188,10 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if fitted.null.shape[1]:
         aliased = [names[design.position[j]] for j in np.flatnonzero(~fitted.kept[:p])]
         aliased.sort(key=names.index)
-        null = design.jacobian() @ fitted.null
-        coefficients[:p], covariance, estimable[:p] = minimum_norm(coefficients[:p], covariance, null, design.intercept)
+        vanishing = design.jacobian() @ fitted.null
+        coefficients[:p], covariance, estimable[:p] = minimum_norm(
+            coefficients[:p], covariance, vanishing, design.intercept
+        )
         with np.errstate(all="ignore"):
             bse = np.sqrt(np.diag(covariance))
         notes.append((
