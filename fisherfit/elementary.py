@@ -53,6 +53,10 @@ def split(x):
     return (m, float(k)) if m >= SQRT_HALF else (2.0 * m, k - 1.0)
 
 
+def widest():
+    """In a compiled loop: use the widest vectors of the machine."""
+
+
 def where(condition, a, b):
     """a or b, both of which have been computed: a selection, where the compiler may turn an if into branches."""
     return a if condition else b
