@@ -20,6 +20,9 @@ ONE = 0x3FF0000000000000
 SQRT_HALF = 0x3FE6A09E667F3BCD
 MANTISSA = 0x000FFFFFFFFFFFFF
 TWO_52 = 0x4330000000000000  # the bits of 2^52: a whole number below 2^52, put into them, is that number more
+HALF = 1 << 51
+NEAREST = HALF - (1 << 63)  # half an exponent step, and 2048 of them (modulo 2^64), so that the sum is not negative
+CENTRE = 4503599627372544.0  # 2^52 + 2048
 BIAS = 4503599627371519.0  # 2^52 + 1023
 
 
@@ -99,5 +102,20 @@ def _split(x: Any) -> Any:
         i = bits(where(denormal, x * 18014398509481984.0, x)) + (ONE - SQRT_HALF)
         k = double(shifted(i) | TWO_52) - BIAS
         return double((i & MANTISSA) + SQRT_HALF), k - where(denormal, 54.0, 0.0)
+
+    return twin
+
+
+@overload(elementary.align)
+def _align(a: Any, b: Any) -> Any:
+    tiny = elementary.TINY
+
+    def twin(a: Any, b: Any) -> Any:
+        denormal = a < tiny
+        i = bits(b)
+        t = bits(where(denormal, a * 18014398509481984.0, a)) - i + NEAREST
+        k = double(shifted(t) | TWO_52) - CENTRE
+        j = (i & MANTISSA) | ONE
+        return k - where(denormal, 54.0, 0.0), double(j + (t & MANTISSA) - HALF), double(j)
 
     return twin

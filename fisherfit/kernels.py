@@ -13,7 +13,7 @@ from ._jit import compile_kernel, forgiving, is_own, source_stamp
 from .elementary import HUGE, TINY, scalar, where, widest
 from .families import Family, Formulas
 from .families.differences import tupled
-from .links import Link, Power
+from .links import WITHIN, Link, Power
 
 #: what a pass over the rows computes
 VALUE, SCORE, EXPECTED, OBSERVED = 0, 1, 2, 3
@@ -21,7 +21,12 @@ VALUE, SCORE, EXPECTED, OBSERVED = 0, 1, 2, 3
 
 def _restricted(inverse: Callable[..., Any], support: str) -> Callable[..., Any]:
     """The inverse link of a parameter: NaN outside its support, kept off the ends where formulas divide."""
-    if support == "real":
+    if support == "unit" and inverse in WITHIN[support]:
+
+        def link(eta):
+            p, q, d, d2 = inverse(eta)
+            return (p, q), d, d2
+    elif support == "real" or inverse in WITHIN[support]:
 
         def link(eta):
             theta, _, d, d2 = inverse(eta)
