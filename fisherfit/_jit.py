@@ -40,6 +40,8 @@ UNCACHED = (
     "set NUMBA_CACHE_DIR to a folder that can be written"
 )
 
+#: a formula is called from compiled code only: it needs no entries for Python and for C
+_INNER = {"no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 _lock = threading.RLock()
 _registered: set[Callable[..., Any]] = set()
 _kernels: dict[Any, Callable[..., Any]] = {}
@@ -74,12 +76,12 @@ def register(function: Callable[..., Any], inline: bool = False) -> Callable[...
         for scalar in SCALARS:
             if scalar not in _registered:
                 _registered.add(scalar)
-                register_jitable(forceinline=True)(scalar)
+                register_jitable(forceinline=True, **_INNER)(scalar)
         if function not in _registered:
             _registered.add(function)
             for called in _called(function):
                 register(called, inline)
-            register_jitable(forceinline=inline)(function)
+            register_jitable(forceinline=inline, **_INNER)(function)
     return function
 
 

@@ -53,6 +53,23 @@ def split(x):
     return (m, float(k)) if m >= SQRT_HALF else (2.0 * m, k - 1.0)
 
 
+def align(a, b):
+    """(k, m, n), a / b = 2^k m / n, 2/3 <= m / n <= 3/2 and 1 <= n < 2, for a > 0 and b >= TINY; else some numbers.
+
+    k is the nearest whole number to the difference of piecewise linear base-2 logarithms: those of the bits.
+    """
+    if not (0.0 < a <= HUGE and TINY <= b <= HUGE):
+        return nan, 1.0, 1.0
+    m, i = math.frexp(a)
+    n, j = math.frexp(b)
+    k = i - j + math.floor(2.0 * (m - n) + 0.5)
+    return float(k), math.ldexp(a, 1 - j - k), 2.0 * n
+
+
+def widest():
+    """In a compiled loop: use the widest vectors of the machine."""
+
+
 def where(condition, a, b):
     """a or b, both of which have been computed: a selection, where the compiler may turn an if into branches."""
     return a if condition else b
@@ -75,25 +92,27 @@ def exp_rest(r):
 
 @scalar
 def atanh_series(w):
-    """{2 atanh(v) - 2 v} / v^3 for w = v^2, v being (m - 1) / (m + 1) with sqrt(1/2) <= m <= sqrt(2)."""
-    p = 0.14616585424888623
-    p = p * w + 0.15331710618210773
-    p = p * w + 0.18182889455674947
-    p = p * w + 0.22222211130259878
-    p = p * w + 0.2857142862600327
-    p = p * w + 0.39999999999899444
-    return p * w + 0.666666666666667
+    """{2 atanh(v) - 2 v} / v^3 for w = v^2, v being (m - 1) / (m + 1) with 2/3 <= m <= 3/2."""
+    p = 0.13604216246696962
+    p = p * w + 0.1321033443219967
+    p = p * w + 0.15388835999460426
+    p = p * w + 0.18181738421712204
+    p = p * w + 0.2222222303822691
+    p = p * w + 0.28571428567336676
+    p = p * w + 0.40000000000007807
+    return p * w + 0.6666666666666666
 
 
 @scalar
 def atanh_series_slope(w):
     """The derivative of `atanh_series`."""
-    p = 0.8769951254933174
-    p = p * w + 0.7665855309105386
-    p = p * w + 0.7273155782269979
-    p = p * w + 0.6666663339077963
-    p = p * w + 0.5714285725200654
-    return p * w + 0.39999999999899444
+    p = 0.9522951372687873
+    p = p * w + 0.7926200659319802
+    p = p * w + 0.7694417999730213
+    p = p * w + 0.7272695368684882
+    p = p * w + 0.6666666911468073
+    p = p * w + 0.5714285713467335
+    return p * w + 0.40000000000007807
 
 
 @scalar
@@ -175,16 +194,12 @@ def expit(x):
 
 @scalar
 def aligned(a, b):
-    """(k, m - n, m + n) for positive a and b with a / b = 2^k m / n and m / n between sqrt(1/2) and sqrt(2).
+    """(k, m - n, m + n) for positive a and b with a / b = 2^k m / n and m / n between 2/3 and 3/2; b is not denormal.
 
     The difference is exact: log(a / b) = k log 2 + 2 atanh{(m - n) / (m + n)} neither cancels nor overflows.
     """
-    m, i = split(a)
-    n, j = split(b)
-    above, below = m > SQRT_2 * n, m < SQRT_HALF * n
-    k = where(above, 1.0, where(below, -1.0, 0.0))
-    m = m * where(above, 0.5, where(below, 2.0, 1.0))
-    return (i - j) + k, m - n, m + n
+    k, m, n = align(a, b)
+    return k, m - n, m + n
 
 
 @scalar

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from ._jit import address_of, compile_kernel, forgiving, is_own, source_stamp
-from .elementary import HUGE, TINY, scalar, where
+from .elementary import HUGE, TINY, scalar, where, widest
 from .families import Family, Formulas
 from .families.differences import tupled
-from .links import Link, Power
+from .links import WITHIN, Link, Power
 
 #: what a pass over the rows computes
 VALUE, SCORE, EXPECTED, OBSERVED = 0, 1, 2, 3
@@ -21,7 +21,12 @@ VALUE, SCORE, EXPECTED, OBSERVED = 0, 1, 2, 3
 
 def _restricted(inverse: Callable[..., Any], support: str) -> Callable[..., Any]:
     """The inverse link of a parameter: NaN outside its support, kept off the ends where formulas divide."""
-    if support == "real":
+    if support == "unit" and inverse in WITHIN[support]:
+
+        def link(eta):
+            p, q, d, d2 = inverse(eta)
+            return (p, q), d, d2
+    elif support == "real" or inverse in WITHIN[support]:
 
         def link(eta):
             theta, _, d, d2 = inverse(eta)
@@ -227,6 +232,7 @@ def _make_rows(
     def rows(y, weight, eta, constants, what, u, w):
         """Sum of weighted objectives; u = d/deta and w = information of eta (upper triangle), a column for each row."""
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
+        widest()
         values = np.empty(y.size)
         given = unpack(constants)
         if what == 0:
@@ -265,6 +271,7 @@ def _make_base(base: Callable[..., Any], unpack: Callable[..., Any], stamp: str)
     def bases(y, weight, trials, phi, divides, constants):
         """Sum of the terms free of the mean, with two derivatives in phi; weights divide phi or multiply the term."""
         stamp  # noqa: B018
+        widest()
         value, first, second = np.empty(y.size), np.empty(y.size), np.empty(y.size)
         given = unpack(constants)
         for i in range(y.size):

@@ -99,6 +99,14 @@ def sqrt_inverse(eta):
     return eta * eta, 1.0 - eta * eta, 2.0 * eta, where(eta >= 0.0, 2.0, nan)
 
 
+#: the inverses that keep within a support, and off the ends where formulas divide, by themselves
+WITHIN: dict[str, tuple[Callable[..., Any], ...]] = {
+    "positive": (log_inverse,),
+    "nonnegative": (log_inverse,),
+    "unit": (logit_inverse, probit_inverse, cloglog_inverse, loglog_inverse),
+}
+
+
 class Link:
     """A link function by name, with its vectorised forward map.
 

@@ -63,7 +63,8 @@ EXPECTED = 2
 TILED = 128  # columns up to which products are summed in tiles
 N, T, U = 78, 84, 85  # the characters that BLAS takes
 
-inlined: Callable[..., Any] = register_jitable
+#: a part of a loop is called from compiled code only: it needs no entries for Python and for C
+inlined: Callable[..., Any] = register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True)
 
 
 def _column_reader(dtype: Any) -> Callable[..., Any]:
