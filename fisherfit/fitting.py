@@ -41,7 +41,13 @@ def maximise(
     begin = null_start(likelihood.typical(), family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
     first = _pilot(model, begin) if start is None and (model.lazy or likelihood.streamed) else None
-    begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
+    if first is not None:
+        begin, known = first
+    elif likelihood.streamed and start is not None:
+        known = likelihood.evaluate(start, EXPECTED)
+    else:
+        known = likelihood.evaluate(begin, EXPECTED)
+    known_at = start if likelihood.streamed and start is not None else begin
     found_information = known.information
     assert found_information is not None
     first_evaluation: Evaluation | None = known
@@ -55,7 +61,9 @@ def maximise(
         null = null_space_in_user_order(root, kept[:p], design.position)
         begin = np.where(kept, begin, 0.0) if design.intercept else begin
         first_evaluation = None
-        if model.is_linear and design.centre.any():
+        if model.is_linear:
+            likelihood.hold()
+        if model.is_linear and design.centre.any() and not likelihood.streamed:
             # compensated least squares needs the columns exactly; the rounding of x - centre would be a perturbation
             exact = design.uncentred()
             null = np.linalg.solve(exact.jacobian(), design.jacobian() @ null)
@@ -66,7 +74,7 @@ def maximise(
         return natural_gradient(
             model,
             at,
-            first=first_evaluation if at is begin else None,
+            first=first_evaluation if at is known_at else None,
             free=kept,
             max_iter=max_iter,
             tol=tol,
@@ -89,7 +97,7 @@ def maximise(
         solution = solve(begin)
     if solution.reason == "infeasible" and not likelihood.designs[0].intercept:
         likelihood.hold()
-        inner = interior_start(likelihood, family)
+        inner = None if likelihood.streamed else interior_start(likelihood, family)
         if inner is not None:
             restarts, solution = restarts + 1, solve(inner)
 
@@ -147,7 +155,8 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
     if factor is not None:
         covariance[np.ix_(kept, kept)] = factor.inverse()
     evaluation = solution.evaluation
-    if model.is_linear and solution.converged and factor is not None and factor.matrix is None:
+    exact = model.is_linear and solution.converged and not model.likelihood.streamed
+    if exact and factor is not None and factor.matrix is None:
         free = kept[: model.likelihood.designs[0].width]  # residuals as exact as the coefficients
         x, y = model.linear_system(free)
         rest = residuals(x, y, solution.point[: free.size][free], solution.step[: free.size][free])
@@ -222,6 +231,8 @@ def _bounded(
     if not (np.isfinite(lower) or np.isfinite(upper)) or not np.isfinite(solution.evaluation.loglik):
         return None
     lik.hold()
+    if lik.streamed:
+        return None
     ends = bounds.attainable(family.name, link, lik.y, lower, upper)
     found = bounds.maximise(lik, dense_design(lik), solution.point, kept, (lower, upper), ends,
                             model.dispersion(solution.evaluation), tol, max_iter)  # fmt: skip

@@ -121,9 +121,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         simple = replace(
             likelihood, kernels=kernels_of(fixed, likelihood.kernels.links[:1]), designs=likelihood.designs[:1]
         )
-        fitted = with_exact_alpha(fitted, family, likelihood)
+        fitted, mean_objective = with_exact_alpha(fitted, family, likelihood, fixed)
     separated = bool(fitted.separation)
-    rows = counted_rows = fitted.separation.rows
+    rows = fitted.separation.rows
     fitted_likelihood = likelihood.without(rows) if separated else likelihood
 
     frequency = model.weight_type == "frequency"
@@ -134,8 +134,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     df_resid = nobs - rank - int(has_alpha)
     objective = fitted.loglik
     if has_alpha:
-        at = simple.without(counted_rows) if separated else simple
-        deviance = -2.0 * float(at.evaluate(fitted.point[:p], VALUE).loglik)
+        deviance = -2.0 * mean_objective
     else:
         deviance = -2.0 * objective
     is_edm = isinstance(family, (ExponentialDispersion, NegativeBinomial))
