@@ -121,6 +121,11 @@ def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | N
     if not (sample.likelihood.weight > 0.0).any():
         return None
     found = natural_gradient(sample, begin, max_iter=20, tol=1e-6)
+    if found.reason == "singular":  # a column may be constant on the sample: the others are fitted
+        design = some.designs[0]
+        free = np.ones(begin.size, bool)
+        free[: design.width] = in_user_order(some.design_root(), np.ones(design.width), design.position)
+        found = natural_gradient(sample, np.where(free, begin, 0.0), free=free, max_iter=20, tol=1e-6)
     if not found.converged or not np.all(np.isfinite(found.theta)):
         return None
     there = model.evaluate(found.theta, EXPECTED)

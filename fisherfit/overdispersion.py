@@ -77,9 +77,7 @@ def _from_sample(
     return found if found.reason == "converged" and found.theta[-1] > 0.0 else None
 
 
-def with_exact_alpha(
-    fitted: Fitted, family: Family, likelihood: Likelihood, fixed: Family
-) -> tuple[Fitted, float]:
+def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood, fixed: Family) -> tuple[Fitted, float]:
     """Put the exact expected information of alpha in place of the one that the steps used.
 
     Returned with the objective of the mean at that alpha, minus half the deviance.

@@ -17,7 +17,7 @@ LAYERS = [
     {"linalg", "likelihood", "separation"},
     {"solver", "bounds", "dispersion", "progress"},
     {"model"},
-    {"starts"},
+    {"starts", "cutting"},
     {"infinite"},
     {"fitting", "prepare", "prediction"},
     {"held"},
