@@ -51,9 +51,11 @@ def find_in_batches(likelihood: Any, family: Family, kept: np.ndarray) -> sep.Fo
     held = held[:: max(1, held.shape[0] // FIRST)]
     for _ in range(ROUNDS):
         held = np.unique(np.round(held, 12), axis=0)
-        direction = sep.largest_support(held) if held.size else np.zeros(basis.shape[1])
-        if direction is None:
-            return None
+        direction = sep.largest_support(held) if held.size else None
+        if direction is None:  # no direction moves any of these, nor any row in their span
+            if held.size and np.linalg.matrix_rank(held) == basis.shape[1]:
+                return None
+            direction = np.zeros(basis.shape[1])
         bad, more, rows, all_signs = _check(batches(), likelihood.n, basis, held, direction)
         if bad.size:
             held = np.vstack([held, bad])
