@@ -42,9 +42,10 @@ def maximise(
     begin = null_start(likelihood.typical(), family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
     pilot = _pilot(model, begin) if start is None and (model.lazy or likelihood.streamed) else None
-    if pilot is None:
-        pilot = Pilot(begin, None, likelihood.evaluate(begin, EXPECTED))
-    begin, factor = pilot.theta, pilot.metric
+    if pilot is None:  # where a pass is long, the given start is evaluated and not the null model
+        first = start if start is not None and likelihood.streamed else begin
+        pilot = Pilot(first, None, likelihood.evaluate(first, EXPECTED))
+    begin, factor = begin if start is not None else pilot.theta, pilot.metric
     if factor is None:
         assert pilot.first is not None
         assert pilot.first.information is not None
@@ -58,7 +59,9 @@ def maximise(
         null = null_space_in_user_order(root, kept[:p], design.position)
         begin = np.where(kept, begin, 0.0) if design.intercept else begin
         pilot = Pilot(begin)
-        if model.is_linear and design.centre.any():
+        if model.is_linear:
+            likelihood.hold()
+        if model.is_linear and design.centre.any() and not likelihood.streamed:
             # compensated least squares needs the columns exactly; the rounding of x - centre would be a perturbation
             exact = design.uncentred()
             null = np.linalg.solve(exact.jacobian(), design.jacobian() @ null)
@@ -69,8 +72,8 @@ def maximise(
         return natural_gradient(
             model,
             at,
-            first=pilot.first if at is begin else None,
-            metric=pilot.metric if at is begin else None,
+            first=pilot.first if at is pilot.theta else None,
+            metric=pilot.metric if at is pilot.theta else None,
             free=kept,
             max_iter=max_iter,
             tol=tol,
@@ -93,7 +96,7 @@ def maximise(
         solution = solve(begin)
     if solution.reason == "infeasible" and not likelihood.designs[0].intercept:
         likelihood.hold()
-        inner = interior_start(likelihood, family)
+        inner = None if likelihood.streamed else interior_start(likelihood, family)
         if inner is not None:
             restarts, solution = restarts + 1, solve(inner)
 
@@ -177,7 +180,8 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
     if factor is not None:
         covariance[np.ix_(kept, kept)] = factor.inverse()
     evaluation = solution.evaluation
-    if model.is_linear and solution.converged and factor is not None and factor.matrix is None:
+    exact = model.is_linear and solution.converged and not model.likelihood.streamed
+    if exact and factor is not None and factor.matrix is None:
         free = kept[: model.likelihood.designs[0].width]  # residuals as exact as the coefficients
         x, y = model.linear_system(free)
         rest = residuals(x, y, solution.point[: free.size][free], solution.step[: free.size][free])
@@ -252,6 +256,8 @@ def _bounded(
     if not (np.isfinite(lower) or np.isfinite(upper)) or not np.isfinite(solution.evaluation.loglik):
         return None
     lik.hold()
+    if lik.streamed:
+        return None
     ends = bounds.attainable(family.name, link, lik.y, lower, upper)
     found = bounds.maximise(lik, dense_design(lik), solution.point, kept, (lower, upper), ends,
                             model.dispersion(solution.evaluation), tol, max_iter)  # fmt: skip

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from . import separation as sep
+from .cutting import find_in_batches
 from .families import Family
 from .likelihood import EXPECTED, Likelihood, dense_design
 from .model import Fitted, Model, in_user_order, null_space_in_user_order
@@ -14,23 +13,30 @@ from .solver import natural_gradient
 from .starts import null_start
 
 
-def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray) -> Any:
+def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray) -> sep.Found | None:
     likelihood.hold()
+    if likelihood.streamed:
+        return find_in_batches(likelihood, family, kept)
     present = likelihood.weight > 0.0
     signs = sep.row_signs(family.name, likelihood.kernels.links[0].name, likelihood.y, present)
     if signs is None or not signs.any():
         return None
     p = likelihood.designs[0].width
     x = dense_design(likelihood)[:, kept[:p]]
-    found = sep.recession(x, signs, present)
-    return None if found is None else (*found, signs)
+    return sep.recession(x, signs, present)
 
 
 def finite_part(
-    likelihood: Likelihood, family: Family, found: Any, canonical: bool, kept: np.ndarray, max_iter: int, tol: float
+    likelihood: Likelihood,
+    family: Family,
+    found: sep.Found,
+    canonical: bool,
+    kept: np.ndarray,
+    max_iter: int,
+    tol: float,
 ) -> Fitted:
     """The limit of a separated fit: the maximum over the other rows, plus a long way along the recession."""
-    rows, direction, cone, signs = found
+    rows, direction, signs = found.rows, found.direction, found.signs
     design = likelihood.designs[0]
     p = design.width
     rest = likelihood.without(rows)
@@ -83,7 +89,7 @@ def finite_part(
     names = design.names
     at = np.flatnonzero(infinite_user)
     jacobian = user[:, columns]
-    signs_of = sep.coefficient_signs(cone, at, jacobian, np.asarray(basis))
+    signs_of = sep.coefficient_signs(found, at, jacobian, np.asarray(basis))
     coefficients = {names[j]: s for j, s in zip(at, signs_of, strict=True) if s != "finite"}
     finite_user = np.ones(kept.size, bool)
     finite_user[: len(names)] = ~np.isin(np.array(names), list(coefficients))

@@ -59,6 +59,7 @@ class Model:
         here, rest = free[:p], free[p:]
         if self.is_linear and lik.n * p <= DENSE_LIMIT:
             lik.hold()
+        if self.is_linear and lik.n * p <= DENSE_LIMIT and not lik.streamed:
             x, y = self.linear_system(here)
             step, factor = least_squares(x, y, theta[here])
             return factor, step

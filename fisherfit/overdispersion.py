@@ -12,6 +12,8 @@ from .kernels import SCORE, VALUE, kernels_of
 from .likelihood import Likelihood
 from .model import Fitted
 
+CLEARLY = 8.0  # standard errors by which alpha of a sample is above 0 where there is no doubt
+
 
 def fit_with_bound(
     run: Callable[[Likelihood, Family, np.ndarray | None], Fitted],
@@ -22,6 +24,10 @@ def fit_with_bound(
     """Fit; for a negative binomial with free alpha first at alpha = 0, whose score in alpha says where to go."""
     if not (isinstance(family, NegativeBinomial) and family.alpha is None):
         return run(likelihood, family, start)
+    if likelihood.streamed and start is None:
+        found = _from_sample(run, likelihood, family)
+        if found is not None:
+            return found
     p = likelihood.designs[0].width
     at_zero = type(family)(alpha=0.0)
     simple = replace(
@@ -58,19 +64,39 @@ def fit_with_bound(
     )  # fmt: skip
 
 
-def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood) -> Fitted:
-    """Put the exact expected information of alpha in place of the one that the steps used."""
-    alpha = float(fitted.point[-1])
-    if fitted.boundary_parameters or not np.isfinite(alpha):
-        return fitted
-    exact = 0.0
+def _from_sample(
+    run: Callable[[Likelihood, Family, np.ndarray | None], Fitted], likelihood: Likelihood, family: Family
+) -> Fitted | None:
+    """The fit from the maximum of a sample, where alpha is so clearly above 0 there that it is so on all rows."""
+    some = fit_with_bound(run, likelihood.typical(), family, None)
+    if some.reason != "converged" or some.boundary_parameters or some.separation:
+        return None
+    if not some.theta[-1] > CLEARLY * float(np.sqrt(some.covariance[-1, -1])):
+        return None
+    found = run(likelihood, family, some.theta)
+    return found if found.reason == "converged" and found.theta[-1] > 0.0 else None
+
+
+def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood, fixed: Family) -> tuple[Fitted, float]:
+    """Put the exact expected information of alpha in place of the one that the steps used.
+
+    Returned with the objective of the mean at that alpha, minus half the deviance.
+    """
+    alpha, p = float(fitted.point[-1]), likelihood.designs[0].width
+    kernels = kernels_of(fixed, likelihood.kernels.links[:1])
+    exact = objective = 0.0
     for start, part in likelihood.parts():
-        mu = part.kernels.links[0].mean(part.linear_predictor(fitted.point))
         weight = np.where(fitted.separation.rows[start : start + part.n], 0.0, part.weight)
-        exact += float(np.sum(weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
+        mean = replace(part, kernels=kernels, designs=part.designs[:1], weight=weight)
+        objective += float(mean.evaluate(fitted.point[:p], VALUE).loglik)
+        if not fitted.boundary_parameters and np.isfinite(alpha):
+            mu = kernels.links[0].mean(mean.linear_predictor(fitted.point[:p]))
+            exact += float(np.sum(weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
+    if fitted.boundary_parameters or not np.isfinite(alpha):
+        return fitted, objective
     information, covariance = fitted.information.copy(), fitted.covariance.copy()
     information[-1, :] = information[:, -1] = 0.0
     information[-1, -1] = exact
     covariance[-1, :-1] = covariance[:-1, -1] = 0.0
     covariance[-1, -1] = 1.0 / exact if exact > 0.0 else np.nan
-    return replace(fitted, information=information, covariance=covariance)
+    return replace(fitted, information=information, covariance=covariance), objective

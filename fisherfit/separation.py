@@ -7,6 +7,7 @@ separated rows as its solution. Sources: Albert & Anderson (1984), Konis (2007),
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +42,21 @@ class Separation:
         return f"Separation({int(self.rows.sum())} rows, {self.coefficients})"
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The separated rows, a direction that separates all of them, and the constraints that signs must obey.
+
+    `cone` is the matrix C of the constraints C v >= 0. Where it holds some of them only, `widen` gives more that the
+    columns of a matrix of directions break; it returns none when they break none.
+    """
+
+    rows: np.ndarray
+    direction: np.ndarray
+    cone: np.ndarray
+    signs: np.ndarray
+    widen: Callable[[np.ndarray], np.ndarray] | None = None
+
+
 def row_signs(family: str, link: str, y: np.ndarray, present: np.ndarray) -> np.ndarray | None:
     """+1 or -1 where the likelihood of a row still rises as its linear predictor goes to that infinity, else 0.
 
@@ -55,10 +71,8 @@ def row_signs(family: str, link: str, y: np.ndarray, present: np.ndarray) -> np.
     return np.where(present, signs, 0)
 
 
-def recession(
-    x: np.ndarray, signs: np.ndarray, present: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """The separated rows, a direction that separates all of them, and the rows (in a basis) that signs must obey.
+def recession(x: np.ndarray, signs: np.ndarray, present: np.ndarray) -> Found | None:
+    """The separated rows, a direction that separates all of them, and all constraints of directions.
 
     Parameters
     ----------
@@ -71,34 +85,39 @@ def recession(
 
     Returns
     -------
-    (rows, direction, cone) or None
-        `cone` is the matrix C of all cone constraints C v >= 0 in the space of v; None without separation.
+    Found or None
+        None without separation.
     """
     fixed = present & (signs == 0)
-    basis = _null_basis(x[fixed], x.shape[1])
+    basis = null_basis(x[fixed], x.shape[1])
     if basis.shape[1] == 0:
         return None
-    one_sided = np.flatnonzero(present & (signs != 0))
-    gains = (x[one_sided] * signs[one_sided, None]) @ basis
-    size = np.linalg.norm(x[one_sided], axis=1)
-    gains[np.abs(gains) < 1e-10 * np.maximum(size, 1e-300)[:, None]] = 0.0
-    norm = np.linalg.norm(gains, axis=1)
-    moving = norm > 1e-9 * np.maximum(size, 1e-300)
+    gains, moving = row_gains(x, signs, basis)
     if not moving.any():
         return None
-    unique, inverse = np.unique(np.round(gains[moving] / norm[moving, None], 12), axis=0, return_inverse=True)
-    direction = _largest_support(unique)
+    unique, inverse = np.unique(np.round(gains[moving], 12), axis=0, return_inverse=True)
+    direction = largest_support(unique)
     if direction is None:
         return None
     gain = unique @ direction
     rows = np.zeros(x.shape[0], bool)
-    rows[one_sided[moving]] = (gain > LEAST)[inverse.ravel()]
+    rows[moving] = (gain > LEAST)[inverse.ravel()]
     if not rows.any():
         return None
-    return rows, basis @ direction, unique @ np.linalg.pinv(basis)
+    return Found(rows, basis @ direction, unique @ np.linalg.pinv(basis), signs)
 
 
-def _null_basis(fixed: np.ndarray, p: int) -> np.ndarray:
+def row_gains(x: np.ndarray, signs: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What each row gains by the directions of a basis, of length 1; True for the rows that gain or lose anything."""
+    gains = (x * signs[:, None]) @ basis
+    size = np.linalg.norm(x, axis=1)
+    gains[np.abs(gains) < 1e-10 * np.maximum(size, 1e-300)[:, None]] = 0.0
+    norm = np.linalg.norm(gains, axis=1)
+    moving = norm > 1e-9 * np.maximum(size, 1e-300)
+    return gains / np.where(moving, norm, 1.0)[:, None], moving
+
+
+def null_basis(fixed: np.ndarray, p: int) -> np.ndarray:
     """An orthonormal basis of the directions that leave the fixed rows alone."""
     if fixed.shape[0] == 0:
         return np.eye(p)
@@ -111,7 +130,7 @@ def _null_basis(fixed: np.ndarray, p: int) -> np.ndarray:
     return np.asarray(vt[rank:].T / scale[:, None])
 
 
-def _largest_support(gains: np.ndarray) -> np.ndarray | None:
+def largest_support(gains: np.ndarray) -> np.ndarray | None:
     """The v with gains @ v >= 0 that makes as many gains positive as can be, each at least 1 where possible."""
     m, k = gains.shape
     cost = np.concatenate([np.zeros(k), -np.ones(m)])
@@ -129,15 +148,32 @@ def _largest_support(gains: np.ndarray) -> np.ndarray | None:
     return np.asarray(v)
 
 
-def coefficient_signs(cone: np.ndarray, infinite: np.ndarray, jacobian: np.ndarray, basis: np.ndarray) -> list[str]:
+def coefficient_signs(found: Found, infinite: np.ndarray, jacobian: np.ndarray, basis: np.ndarray) -> list[str]:
     """The sign of every infinite coefficient over all directions of recession.
 
     `cone @ v >= 0` and v in the span of `basis` are the directions, `jacobian` maps v to the user's coefficients.
     """
-    out = []
     basis = basis / np.linalg.norm(basis, axis=0)
+    cone = found.cone
+    for _ in range(100):
+        ends, reached = _ends(cone, infinite, jacobian, basis)
+        if found.widen is None or not reached:
+            break
+        more = found.widen(np.column_stack(reached))
+        if not more.size:
+            break
+        cone = np.vstack([cone, more])
+    words = {(True, True): "sign_indeterminate", (True, False): "+inf", (False, True): "-inf"}
+    return [words.get(pair, "finite") for pair in ends]
+
+
+def _ends(
+    cone: np.ndarray, infinite: np.ndarray, jacobian: np.ndarray, basis: np.ndarray
+) -> tuple[list[tuple[bool, bool]], list[np.ndarray]]:
+    """Whether each coefficient can go up, down; the directions that show it."""
     inner = cone @ basis
     inner[np.abs(inner) < 1e-8 * np.linalg.norm(cone, axis=1)[:, None]] = 0.0  # rows that these directions leave alone
+    out, reached = [], []
     for j in infinite:
         target = jacobian[j] @ basis
         target = target / (np.abs(target).max() or 1.0)
@@ -145,6 +181,8 @@ def coefficient_signs(cone: np.ndarray, infinite: np.ndarray, jacobian: np.ndarr
         for sign in (1.0, -1.0):
             answer = optimize.linprog(-sign * target, A_ub=-inner, b_ub=np.zeros(inner.shape[0]),
                                       bounds=[(-1.0, 1.0)] * basis.shape[1], method="highs")  # fmt: skip
-            ends.append(answer.x is not None and -answer.fun > 1e-6)
-        out.append("sign_indeterminate" if all(ends) else "+inf" if ends[0] else "-inf" if ends[1] else "finite")
-    return out
+            ends.append(bool(answer.x is not None and -answer.fun > 1e-6))
+            if ends[-1]:
+                reached.append(basis @ answer.x)
+        out.append((ends[0], ends[1]))
+    return out, reached

@@ -30,7 +30,7 @@ LAYERS = [
     {"linalg", "native", "passes", "likelihood", "separation"},
     {"solver", "bounds", "dispersion", "progress"},
     {"model"},
-    {"starts"},
+    {"starts", "cutting"},
     {"infinite", "small", "scoring", "chunks"},
     {"fitting", "prepare", "prediction", "grouped"},
     {"held"},

@@ -19,7 +19,7 @@ from ..errors import (
 from ..families import ExponentialDispersion, Family, NegativeBinomial
 from ..fitting import maximise, rounding_floor
 from ..inference import covariance_of, minimum_norm, other_parameters
-from ..kernels import VALUE, kernels_of
+from ..kernels import kernels_of
 from ..likelihood import Likelihood
 from ..model import Fitted
 from ..overdispersion import fit_with_bound, with_exact_alpha
@@ -121,9 +121,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         simple = replace(
             likelihood, kernels=kernels_of(fixed, likelihood.kernels.links[:1]), designs=likelihood.designs[:1]
         )
-        fitted = with_exact_alpha(fitted, family, likelihood)
+        fitted, mean_objective = with_exact_alpha(fitted, family, likelihood, fixed)
     separated = bool(fitted.separation)
-    rows = counted_rows = fitted.separation.rows
+    rows = fitted.separation.rows
     fitted_likelihood = likelihood.without(rows) if separated else likelihood
 
     frequency = model.weight_type == "frequency"
@@ -133,11 +133,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     rows, boundary_rows = shown.mask(rows), shown.indices(fitted.boundary_rows)
     df_resid = nobs - rank - int(has_alpha)
     objective = fitted.loglik
-    if has_alpha:
-        at = simple.without(counted_rows) if separated else simple
-        deviance = -2.0 * float(at.evaluate(fitted.point[:p], VALUE).loglik)
-    else:
-        deviance = -2.0 * objective
+    deviance = -2.0 * (mean_objective if has_alpha else objective)
     is_edm = isinstance(family, (ExponentialDispersion, NegativeBinomial))
     if not is_edm:
         deviance = float("nan")
@@ -153,9 +149,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if family.has_dispersion:
         floor = rounding_floor(likelihood, family, nobs)
         exact = deviance <= 16.0 * floor * count and not separated
-    null = null_model(family, fixed, data, likelihood, simple)
+    empty = null_model(family, fixed, data, likelihood, simple)
     if family.has_dispersion and not exact:
-        for value in (deviance, null[1]):
+        for value in (deviance, empty[1]):
             phi_likelihood.expect(value, count, family.dispersion_ml(value, count))  # type: ignore[attr-defined]
         ml = phi_likelihood.maximum(deviance, count, family.dispersion_ml(deviance, count))  # type: ignore[attr-defined]
     else:
@@ -244,8 +240,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
             "Estimates and standard errors are not at the maximum; check the scale of the data, or give start_params",
             ConvergenceWarning))  # fmt: skip
 
-    llf, llnull = likelihoods(model, family, phi_likelihood, objective, ml, phi, count, exact, null)
-    null_deviance = null[1]
+    llf, llnull = likelihoods(model, family, phi_likelihood, objective, ml, phi, count, exact, empty)
+    null_deviance = empty[1]
     n_params = (
         rank + int(has_alpha) + int(family.has_dispersion and estimated) + (len(family.parameters) - 1 - int(has_alpha))
     )
