@@ -126,7 +126,7 @@ def kernels() -> dict[str, Callable[..., Any]]:
     for vector in small.VECTORS:
         register_jitable(fastmath={"reassoc", "nsz", "contract"})(vector)
     stamp, signature = _jit.source_stamp(), _types()
-    made = {
+    made: dict[str, Any] = {
         "fit": scoring.make_fit(stamp),
         "gather": gather,
         "levels": levels,

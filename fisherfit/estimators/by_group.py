@@ -77,7 +77,7 @@ def fit_by_group(
         whole_group[bad] = False
         found.table["llf"][~whole_group] = found.table["aic"][~whole_group] = np.nan
     again = np.flatnonzero(~fits.done)
-    for g in again:
+    for g in again.tolist():
         try:
             _one(model, family, links, replace(data, weight=weight), task, rows.rows(g), bool(whole_group[g]), found, g)
         except InputError as error:
@@ -193,7 +193,7 @@ def _one(
             likelihood = replace(likelihood, designs=(mine, *others))
         own = replace(
             data, design=mine, y=y, weight=weight, offset=likelihood.offset, trials=part(data.trials),
-            user_weight=part(data.user_weight), whole=whole, kept_rows=None, dropped=0,
+            user_weight=np.ascontiguousarray(data.user_weight[rows]), whole=whole, kept_rows=None, dropped=0,
         )  # fmt: skip
         out = report(model, family, own, likelihood)
     where = np.append(np.flatnonzero(kept), np.arange(p, len(found.names)))
@@ -238,6 +238,6 @@ def _warnings(model: Any, found: ByGroup, labels: Labels) -> list[tuple[str, typ
         at = np.flatnonzero(where)
         if at.size:
             first = ", ".join(shown(label) for label in labels.index[at[:5]])
-            out.append((f"{at.size} of {len(labels.index)} groups {what} (groups {first}"
+            out.append((f"{at.size} of {len(labels.index)} groups {what} (group{'s' * (at.size > 1)} {first}"
                         f"{', ...' if at.size > 5 else ''})", kind))  # fmt: skip
     return out
