@@ -74,9 +74,9 @@ def read_labels(groups: Any, table: Table) -> Labels:
 
 def _plain(groups: Any) -> Any:
     """Labels as a NumPy or pandas array."""
+    values: Any
     if isinstance(groups, (pd.Series, pd.Index)):
         return groups.to_numpy() if isinstance(groups.dtype, np.dtype) else groups.array
-    values: Any
     if isinstance(groups, (pd.Categorical, np.ndarray)):
         values = groups
     else:

@@ -76,13 +76,13 @@ def fit_by_group(
         bad = labels.codes[~whole & (data.weight > 0.0) & (labels.codes >= 0)]
         whole_group[bad] = False
         found.table["llf"][~whole_group] = found.table["aic"][~whole_group] = np.nan
-    again = np.flatnonzero(~fits.done)
-    for g in again.tolist():
+    again = np.flatnonzero(~fits.done).tolist()
+    for g in again:
         try:
             _one(model, family, links, replace(data, weight=weight), task, rows.rows(g), bool(whole_group[g]), found, g)
         except InputError as error:
             raise InputError(f"in the group {shown(labels.index[g])}: {error}") from None
-    return replace(found, one_by_one=again.size, warnings=_warnings(model, found, labels))
+    return replace(found, one_by_one=len(again), warnings=_warnings(model, found, labels))
 
 
 def _scaled_by_group(data: Prepared, labels: Labels) -> np.ndarray:
@@ -172,9 +172,10 @@ def _one(
         names = [name for name, keep in zip(design.names, kept, strict=True) if keep]
         return make_design(names, m, design.intercept, [np.ascontiguousarray(x[:, kept[at:]])])
 
-    y, weight = part(data.y), part(data.weight)
+    y, weight, user_weight = part(data.y), part(data.weight), part(data.user_weight)
     assert y is not None
     assert weight is not None
+    assert user_weight is not None
     others = [constant_design(m, name) for name in list(family.parameters)[1:]]
     kept = np.ones(p, bool)
     mine = with_columns(kept)
@@ -193,7 +194,7 @@ def _one(
             likelihood = replace(likelihood, designs=(mine, *others))
         own = replace(
             data, design=mine, y=y, weight=weight, offset=likelihood.offset, trials=part(data.trials),
-            user_weight=np.ascontiguousarray(data.user_weight[rows]), whole=whole, kept_rows=None, dropped=0,
+            user_weight=user_weight, whole=whole, kept_rows=None, dropped=0,
         )  # fmt: skip
         out = report(model, family, own, likelihood)
     where = np.append(np.flatnonzero(kept), np.arange(p, len(found.names)))

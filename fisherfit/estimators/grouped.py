@@ -168,10 +168,7 @@ class GroupedGLM(BaseEstimator):
         dropped = data.dropped + labels.missing
         whole = _whole_rows(family, data, inner.weight_type)
         found = fit_by_group(inner, family, links, data, labels, rows, whole)
-        needs = (
-            offset is not None and not isinstance(offset, str),
-            exposure is not None and not isinstance(exposure, str),
-        )
+        needs = _is_array(offset), _is_array(exposure)
         predictor = GroupPredictor(
             data.terms, family, links, np.zeros(0), data.offset_names, data.design.n, needs, found.params, found.null
         )
@@ -331,3 +328,7 @@ def _whole_rows(family: Family, data: Prepared, weight_type: str) -> np.ndarray:
         counts = y * data.trials if data.trials is not None else y * (w if weight_type == "analytic" else 1.0)
         return np.asarray(np.abs(counts - np.rint(counts)) <= 1e-6 * (1 + counts))
     return np.asarray(y == np.rint(y))
+
+
+def _is_array(given: Any) -> bool:
+    return given is not None and not isinstance(given, str)
