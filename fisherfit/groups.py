@@ -18,10 +18,11 @@ DENSE_CODES = 4  # integers that span fewer than this many values a row are numb
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The group of every row: `codes` into `index` (-1 where the label is missing)."""
+    """The group of every row: `codes` into `index`, -1 in rows whose label is `missing` (their number)."""
 
     codes: np.ndarray
     index: pd.Index
+    missing: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,16 +68,15 @@ def read_labels(groups: Any, table: Table) -> Labels:
             "Found input variables with inconsistent numbers of samples: "
             f"groups has {values.size} labels, X has {table.n} rows"
         )
-    codes, index = _number(values)
-    return Labels(codes, index.rename(name))
+    codes, index, missing = _number(values)
+    return Labels(codes, index.rename(name), missing)
 
 
 def _plain(groups: Any) -> Any:
     """Labels as a NumPy or pandas array."""
     values: Any
     if isinstance(groups, (pd.Series, pd.Index)):
-        values = groups.array
-        return values.to_numpy() if isinstance(groups.dtype, np.dtype) else values
+        return groups.to_numpy() if isinstance(groups.dtype, np.dtype) else groups.array
     if isinstance(groups, (pd.Categorical, np.ndarray)):
         values = groups
     else:
@@ -101,16 +101,20 @@ def _plain(groups: Any) -> Any:
     return values
 
 
-def _number(values: Any) -> tuple[np.ndarray, pd.Index]:
-    """Codes, and the labels in their order: categories in that of the categories, others sorted where they can be."""
+def _number(values: Any) -> tuple[np.ndarray, pd.Index, int]:
+    """Codes, labels and the number of missing ones; categories keep their order, others are sorted if they can be."""
     if isinstance(values, pd.Categorical):
         codes = np.asarray(values.codes, np.int64)
-        return _only_used(codes, len(values.categories), lambda used: values.categories[used])
+        absent = codes < 0
+        present = codes[~absent] if absent.any() else codes
+        numbers, used = _only_used(codes, present, len(values.categories))
+        return numbers, values.categories[used], int(absent.sum())
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
         low, high = int(values.min()), int(values.max())
         if high - low < DENSE_CODES * values.size and high < 2**62:
             codes = np.subtract(values, low, dtype=np.int64, casting="unsafe")
-            return _only_used(codes, high - low + 1, lambda used: pd.Index((used + low).astype(values.dtype)))
+            numbers, used = _only_used(codes, codes, high - low + 1)
+            return numbers, pd.Index((used + low).astype(values.dtype)), 0
     try:
         codes, labels = pd.factorize(values, sort=True)
     except TypeError:
@@ -118,22 +122,23 @@ def _number(values: Any) -> tuple[np.ndarray, pd.Index]:
             codes, labels = pd.factorize(values)  # labels of several kinds, in the order in which they come
         except TypeError as error:
             raise InputTypeError(f"groups holds labels that cannot be compared: {error}") from None
-    return np.asarray(codes, np.int64), pd.Index(labels)
+    return np.asarray(codes, np.int64), pd.Index(labels), int((codes < 0).sum())
 
 
-def _only_used(codes: np.ndarray, count: int, label: Any) -> tuple[np.ndarray, pd.Index]:
-    found = np.bincount(codes if codes.size == 0 or codes.min() >= 0 else codes[codes >= 0], minlength=count) > 0
+def _only_used(codes: np.ndarray, present: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes into those that occur (in `present`), and which they are."""
+    found = np.bincount(present, minlength=count) > 0
     used = np.flatnonzero(found)
     if used.size < count:
         number = np.append(np.cumsum(found) - 1, -1)  # the last one serves the code -1
         codes = number[codes]
-    return np.ascontiguousarray(codes, np.int64), label(used)
+    return np.ascontiguousarray(codes, np.int64), used
 
 
 def match_labels(groups: Any, table: Table, index: pd.Index) -> np.ndarray:
     """The number of each row's group among those of a fit; an error for a group that it has not seen."""
     labels = read_labels(groups, table)
-    if (labels.codes < 0).any():
+    if labels.missing:
         raise InputError(f"groups has a missing label at row {int(np.argmax(labels.codes < 0))}")
     at = index.get_indexer(labels.index)
     if (at < 0).any():

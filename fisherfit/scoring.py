@@ -118,7 +118,7 @@ def climb(rows, constants, canonical, has_dispersion, floor, total, count, max_i
             continue
         if not pivot > POOR:
             return POOR_INFORMATION, loglik, math.inf, phi, iteration
-        solve(information, scale, lower, score, step, slot)
+        solve(information, scale, lower, pivot, score, step, slot)
         if kind == 3:
             newton_here = True
             for j in range(q):
@@ -138,9 +138,10 @@ def climb(rows, constants, canonical, has_dispersion, floor, total, count, max_i
             if kind != 2:
                 loglik = evaluate(rows, constants, 2, z, beta, y, weight, offset, eta, u, w, score,
                                   information)  # fmt: skip
-                if not factorise(information, scale, lower) > POOR:
+                pivot = factorise(information, scale, lower)
+                if not pivot > POOR:
                     return POOR_INFORMATION, loglik, math.inf, phi, iteration
-                solve(information, scale, lower, score, step, slot)
+                solve(information, scale, lower, pivot, score, step, slot)
             return REGULAR, loglik, decrement, phi, iteration
         if settled and kind == 2 and (canonical or newton_here or decrement <= tol):
             return REGULAR, loglik, decrement, phi, iteration
@@ -355,7 +356,7 @@ def make_fit(stamp: str) -> Callable[..., Any]:
                     coefficients[g, column[j]], errors[g, column[j]] = 0.0, math.inf
                 continue
             if not intercept:
-                solve(information, d, lower, score, beta, there)
+                solve(information, d, lower, pivot, score, beta, there)
                 loglik = evaluate(rows, constants, 2, zq, beta, yg, wg, og, eta, u, w, score, information)
             status, loglik, decrement, phi, iterations = climb(
                 rows, constants, canonical, has_dispersion, floor[g], total[g], count[g], max_iter, tol, loglik, zq,
@@ -365,10 +366,15 @@ def make_fit(stamp: str) -> Callable[..., Any]:
             if status != REGULAR:
                 continue
             step = steps[0]
-            for i in range(m):
-                eta[0, i] = 0.0
-            predict(zq, step, eta[0], work)
-            small = dot(work, work) <= MOVES * MOVES or largest(work) <= MOVES
+            reach = 0.0
+            for j in range(q):
+                reach += abs(step[j])
+            small = reach * math.sqrt(m) * 16.0 < MOVES
+            if not small:
+                for i in range(m):
+                    eta[0, i] = 0.0
+                predict(zq, step, eta[0], work)
+                small = largest(work) <= MOVES
             if not small or not distance_of(step, step, 1.0) < math.inf:
                 numbers[g, STATUS] = MOVING
                 continue

@@ -211,12 +211,14 @@ def substitute(scale, lower, out):
         out[j] *= scale[j]
 
 
-def solve(information, scale, lower, score, step, rest):
-    """step = information^-1 score, refined once on its residual."""
+def solve(information, scale, lower, pivot, score, step, rest):
+    """step = information^-1 score; where the smallest squared pivot is small, refined once on its residual."""
     q = scale.size
     for j in range(q):
         step[j] = score[j]
     substitute(scale, lower, step)
+    if pivot > 0.01:
+        return
     for j in range(q):
         t = score[j]
         for k in range(q):

@@ -239,6 +239,6 @@ def _warnings(model: Any, found: ByGroup, labels: Labels) -> list[tuple[str, typ
         at = np.flatnonzero(where)
         if at.size:
             first = ", ".join(shown(label) for label in labels.index[at[:5]])
-            out.append((f"{at.size} of {len(labels.index)} groups {what} (groups {first}"
+            out.append((f"{at.size} of {len(labels.index)} groups {what} (group{'s' * (at.size > 1)} {first}"
                         f"{', ...' if at.size > 5 else ''})", kind))  # fmt: skip
     return out
