@@ -473,3 +473,9 @@ def compiled_pass(name: str) -> Callable[..., Any]:
     kernel = compile_kernel(_MAKERS[name](source_stamp()), True)
     kernel.compile(SIGNATURES[name])  # type: ignore[attr-defined]
     return kernel
+
+
+def compile_passes() -> None:
+    """Compile all of them, or read them from disk."""
+    for name in SIGNATURES:
+        compiled_pass(name)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from . import formula as formulas
 from .batches import Batch, Source
 from .errors import FisherfitError, FormulaError, InputError, InputTypeError, NonIntegerWarning
 from .expressions import read_expression
@@ -231,7 +230,9 @@ def start_reader(model: Any, family: Family, link: Link, source: Source, y: Any,
                              f"{', '.join(map(repr, first.names[:12]))}")  # fmt: skip
     lean = list(skip)
     if model.formula is not None:
-        chosen: Any = formulas.parse(model.formula, first)
+        from .formula import parse
+
+        chosen: Any = parse(model.formula, first)
         if not (chosen.right or chosen.intercept):
             raise InputError(f"the formula {model.formula!r} has no term and no intercept; there is nothing to fit")
         if not chosen.response and y is None and not isinstance(source.empty, type(None)):

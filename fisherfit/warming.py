@@ -15,6 +15,7 @@ from .errors import CompilationWarning, FisherfitWarning
 from .estimators import GLM
 from .families import Family, get_family
 from .links import LINKS_BY_SUPPORT
+from .passes import compile_passes
 
 #: what `warmup` compiles where no family is named, with their default links
 COMMON = ("normal", "binomial", "poisson", "gamma", "inverse_gaussian", "negative_binomial", "tweedie")
@@ -110,6 +111,7 @@ def warmup(
         for link in _links(family, all_links):
             start = time.perf_counter()
             with _jit.compilations() as compiled:
+                compile_passes()
                 _exercise(family, link)
             step = Warmed(family.name, link, tuple(compiled), time.perf_counter() - start)
             done.append(step)
