@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from math import inf
 
-from .elementary import exp, expm1, log, log1p, log_of_sum, scalar, where
+from .elementary import exp, exp_of_sum, expm1, log, log1p, log_of_sum, scalar, where
 
 ROUND = 25769803776.0  # 1.5 2^34: adding and subtracting it rounds to a multiple of 2^-18
 FAR = 1e155  # a number whose square is infinite
@@ -73,30 +73,32 @@ def central_normal(w):
 
 @scalar
 def mills(a):
-    """e^(a^2 / 2) times the standard normal probability above a, for a >= 1: a polynomial in (a - 4) / (a + 4)."""
-    u = (a - 4.0) / (a + 4.0)
-    p = 2.155593910792439e-09
-    p = p * u + 3.893188006399127e-08
-    p = p * u - 1.5931987594544994e-07
-    p = p * u - 7.038399495773737e-08
-    p = p * u + 7.738222336748404e-07
-    p = p * u + 4.982530316814221e-07
-    p = p * u - 3.4803422667525673e-06
-    p = p * u - 4.092521496891379e-06
-    p = p * u + 1.8129306601993687e-05
-    p = p * u + 2.540469322471829e-05
-    p = p * u - 0.00011698319214073055
-    p = p * u - 0.00010664869743028017
-    p = p * u + 0.0009154180861647513
-    p = p * u - 0.0005167324107432426
-    p = p * u - 0.006379863807940214
-    p = p * u + 0.024543145725941247
-    p = p * u - 0.04796349780963847
-    p = p * u + 0.0536773069011918
-    p = p * u - 0.013595270429317238
-    p = p * u - 0.07827991627104187
-    p = p * u + 0.5664638478118137
-    return p / (1.0 + 1.25 * a)
+    """e^(a^2 / 2) times the normal probability above a, for a >= 0.66, a polynomial in (a - 3.5) / (a + 3.5)."""
+    u = (a - 3.5) / (a + 3.5)
+    p = 5.603967676967248e-09
+    p = p * u - 2.5906828131504132e-09
+    p = p * u - 4.837956313259907e-08
+    p = p * u + 3.4928589626439784e-09
+    p = p * u + 2.0855210312187372e-07
+    p = p * u + 1.564348517608046e-07
+    p = p * u - 6.416929998928177e-07
+    p = p * u - 1.3762508501135442e-06
+    p = p * u + 1.2811218700967543e-06
+    p = p * u + 7.74584245778467e-06
+    p = p * u + 6.82889394664074e-07
+    p = p * u - 3.907370966466696e-05
+    p = p * u - 2.464885817439786e-05
+    p = p * u + 0.00021332755388391622
+    p = p * u + 0.0001474891145647132
+    p = p * u - 0.0014250444209929684
+    p = p * u + 0.00026279894893269735
+    p = p * u + 0.01038036666389938
+    p = p * u - 0.03025601072547964
+    p = p * u + 0.03804760650092165
+    p = p * u + 0.0007868320516250388
+    p = p * u - 0.09771256909316563
+    p = p * u + 0.4785531913516745
+    return p / (1.0 + a)
 
 
 @scalar
@@ -105,9 +107,8 @@ def normal_tail(x):
     a = where(abs(x) > FAR, FAR, abs(x))
     b = where(a > 39.0, 39.0, a)  # where the density is 0
     high = (b + ROUND) - ROUND  # a multiple of 2^-18, whose square is exact
-    e = 0.5 * (b - high) * (b + high)  # so that e^(-a^2 / 2) keeps the digits of a; at most 1e-4
-    g = exp(-0.5 * high * high) * (1.0 - e * (1.0 - 0.5 * e * (1.0 - e * (1.0 / 3.0))))
-    return where(a < 1.0, 0.5 - a * central_normal(a * a), g * mills(a)), 0.3989422804014327 * g
+    g = exp_of_sum(-0.5 * high * high, -0.5 * (b - high) * (b + high))  # of -b^2 / 2, to twice the digits
+    return where(a < 0.67, 0.5 - a * central_normal(a * a), g * mills(a)), 0.3989422804014327 * g
 
 
 @scalar

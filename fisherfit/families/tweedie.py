@@ -12,9 +12,9 @@ import numpy as np
 from scipy import optimize, stats
 from scipy import special as sp
 
-from ..elementary import TINY, exp, log, log_ratio, scalar
+from ..elementary import TINY, aligned, exp, log, log_ratio, poisson_divergence, scalar
 from ..errors import InputError
-from ..gammas import HALF_LOG_2PI, stirling
+from ..gammas import HALF_LOG_2PI, stirling_value
 from ..special import excess, power, power_excess
 from ._family import ExponentialDispersion, Support
 
@@ -40,9 +40,12 @@ def jump_term(j, k, lam):
     j is Poisson with mean lam, a jump gamma with shape k; both log-gammas by Stirling's formula, so that terms
     near the mode are computed as small differences.
     """
-    t = (j - lam) / lam
-    distance = lam * (t * t * excess(t, 1.0)) if abs(t) < 0.5 else j * log_ratio(j, lam) - (j - lam)
-    return -(1.0 + k) * distance - stirling(j)[0] - stirling(k * j)[0]
+    exponent, difference, total = aligned(j, lam)
+    return (
+        -(1.0 + k) * poisson_divergence(j, lam, exponent, difference / total)
+        - stirling_value(j)
+        - stirling_value(k * j)
+    )
 
 
 @scalar
