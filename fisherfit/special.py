@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from math import inf
+from math import inf, nan
 
-from .elementary import exp, exp_of_sum, expm1, log, log1p, log_of_sum, scalar, where
+from .elementary import HUGE, LN2_HIGH, LN2_LOW, atanh_rest, exp_of_sum, log_of_sum, scalar, split, where
 
+HALVES = 134217729.0  # 2^27 + 1
 ROUND = 25769803776.0  # 1.5 2^34: adding and subtracting it rounds to a multiple of 2^-18
 FAR = 1e155  # a number whose square is infinite
 
 
 @scalar
 def power(x, k):
-    """x^k for x >= 0, infinite instead of an error where it overflows."""
-    if x == 0.0:
-        return 0.0 if k > 0.0 else (1.0 if k == 0.0 else inf)
-    return exp(k * math.log(x)) if abs(k * math.log(x)) > 700.0 else x**k
-
-
-@scalar
-def log_probability(p, q):
-    """log p for p + q = 1, exact where p is near 1 as well."""
-    return log(p) if p < 0.5 else log1p(-q)
-
-
-@scalar
-def excess(t, k):
-    """The convex function whose second derivative is (1 + t)^-k, zero with its slope at 0, over t^2.
-
-    For t > -1 and 1 <= k <= 2.
-
-    t^2 excess(t, 1) = (1 + t) log(1 + t) - t and t^2 excess(t, 2) = t - log(1 + t): the unit deviances of the
-    Poisson (k = 1), gamma (k = 2) and Tweedie (k = p) families in relative units t = (y - mu) / mu. Near 0 the
-    direct forms cancel; there the binomial series is summed.
-    """
-    if abs(t) < 0.08:
-        term, total = 1.0, 0.5
-        for j in range(1, 18):
-            term *= -t * (k + j - 1.0) / j
-            total += term / ((j + 1.0) * (j + 2.0))
-        return total
-    a, b = 1.0 - k, 2.0 - k
-    if t <= -1.0:
-        return 1.0 / b if b > 0.0 else inf
-    if k < 1.5:
-        return ((1.0 + t) * power_excess(log1p(t), a) - t) / b / t / t
-    return (power_excess(log1p(t), b) - t) / a / t / t
-
-
-@scalar
-def power_excess(x, a):
-    """(e^(a x) - 1) / a, continued to x at a = 0: the Box-Cox transform of e^x."""
-    return expm1(a * x) / a if a != 0.0 else x
+    """x^k for x >= 0: the exponential of k log x, both kept to twice the digits."""
+    m, e = split(x)
+    f = m - 1.0
+    s = f / (2.0 + f)
+    h = 0.5 * f * f
+    first = e * LN2_HIGH + f
+    rest = (e * LN2_HIGH - first) + f + (s * (h + atanh_rest(s * s)) + e * LN2_LOW - h)
+    high = first + rest
+    low = (first - high) + rest
+    c, d = HALVES * high, HALVES * k  # the upper halves of the digits, whose product is exact
+    upper, k_upper = c - (c - high), d - (d - k)
+    value = exp_of_sum(k_upper * upper, k_upper * ((high - upper) + low) + (k - k_upper) * high)
+    at_zero = where(k > 0.0, 0.0, where(k == 0.0, 1.0, inf))
+    at_infinity = where(k > 0.0, inf, where(k == 0.0, 1.0, 0.0))
+    return where(x > 0.0, where(x > HUGE, at_infinity, value), where(x == 0.0, at_zero, nan))
 
 
 @scalar

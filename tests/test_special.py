@@ -116,63 +116,22 @@ def test_power(k):
     for x in map(float, POSITIVE):
         with mp.workdps(40):
             true = mp.mpf(x) ** mp.mpf(k)
-            size = abs(k * math.log(x))
-            if size < 700:  # beyond, the result is near the ends of the range: the exponent is rounded first
-                assert ulps(special.power(x, k), true) <= 1
-            elif size < 708:
-                assert ulps(special.power(x, k), true) <= 1000
+            if abs(k * math.log(x)) < 708:
+                assert ulps(special.power(x, k), true) <= 2
     assert special.power(0.0, k) == (0.0 if k > 0 else math.inf)
     assert special.power(1e300, 5.0) == math.inf
     assert special.power(1e300, -5.0) == 0.0
-    assert special.power(0.0, 0.0) == 1.0
+    assert special.power(0.0, 0.0) == special.power(math.inf, 0.0) == 1.0
+    assert special.power(math.inf, -k) == special.power(0.0, k)
+    assert math.isnan(special.power(-1.0, k))
+    assert math.isnan(special.power(math.nan, k))
 
 
-def convex(t, k):
-    with mp.workdps(80):
-        t, k = mp.mpf(t), mp.mpf(k)
-        if k == 1:
-            f = (1 + t) * mp.log1p(t) - t
-        elif k == 2:
-            f = t - mp.log1p(t)
-        else:
-            f = ((1 + t) ** (2 - k) / (1 - k) - (1 + t) * (2 - k) / (1 - k) + 1) / (2 - k)
-        return f / t / t
-
-
-SHIFTS = np.r_[RNG.uniform(-0.2, 0.2, 100), 10.0 ** RNG.uniform(-14, 8, 150), -(10.0 ** RNG.uniform(-14, -0.02, 100)), 0.08, -0.08, np.nextafter(0.08, 0), np.nextafter(-0.08, 0)]  # fmt: skip
-
-
-@pytest.mark.parametrize("k", [1.0, 1.000001, 1.01, 1.3, 1.5, 1.7, 1.99, 1.999999, 2.0])
-def test_excess(k):
-    for t in map(float, SHIFTS):
-        assert ulps(special.excess(t, k), convex(t, k)) <= 150, t
-    assert special.excess(-1.0, k) == (math.inf if k == 2.0 else pytest.approx(1 / (2 - k), rel=1e-15))
-    assert special.excess(0.0, k) == 0.5
-
-
-def test_excess_bound_can_fail():
-    assert all(ulps(special.excess(float(t), 1.5) * (1 + 1e-6), convex(t, 1.5)) > 150 for t in SHIFTS)
-    assert ulps(special.excess(0.3, 1.5 + 1e-6), convex(0.3, 1.5)) > 150
-
-
-@pytest.mark.parametrize("a", [0.0, 1e-200, 1e-9, 0.05, 0.5, -0.5, -0.95])
-def test_power_excess(a):
-    for x in (-40.0, -1.0, -1e-9, 0.0, 1e-9, 0.3, 5.0, 40.0):
-        with mp.workdps(60):
-            true = mp.expm1(mp.mpf(a) * x) / mp.mpf(a) if a else mp.mpf(x)
-            assert ulps(special.power_excess(x, a), true) <= 3 + 2 * abs(a * x)
-
-
-def test_ratios_and_probabilities():
+def test_ratios():
     for y in (1e-308, 1e-200, 0.3, 7.0, 1e200, 1e308):
         for mu in (2.3e-308, 1e-200, 0.3, 7.0, 1e200, 1e308):
             with mp.workdps(40):
                 assert ulps(elementary.log_ratio(y, mu), mp.log(mp.mpf(y) / mp.mpf(mu)), 1000.0) <= 2
-    for eta in (-700.0, -37.0, -1.0, 0.0, 1.0, 37.0, 700.0):
-        p, q = 1 / (1 + mp.exp(-eta)), 1 / (1 + mp.exp(eta))
-        with mp.workdps(40):
-            true = -mp.log1p(mp.exp(-mp.mpf(eta)))
-            assert ulps(special.log_probability(float(p), float(q)), true) <= 4
 
 
 def test_outside_the_domain_there_is_no_exception():
@@ -227,6 +186,7 @@ def scalars(y, mu, x, out):
     out[9], out[10], out[11] = normal_cdf(x), normal_pdf(x), log_normal_cdf(x)  # noqa: F821
     out[12], out[13], out[14] = stirling(mu)  # noqa: F821
     out[15], out[16], out[17] = stirling_of_reciprocal(y)  # noqa: F821
+    out[21] = power(y, 0.7)  # noqa: F821
     out[18], out[19], out[20] = log_ratio(y, mu), gamma_divergence(mu, mu + y), shape(x, 1.0 + x, log1p(x))[0]  # noqa: F821
 
 
@@ -243,7 +203,7 @@ POINTS = POINTS[:, RNG.permutation(POINTS.shape[1])[:1501]]
 
 
 def plain_table():
-    out = np.zeros((POINTS.shape[1], 21))
+    out = np.zeros((POINTS.shape[1], 22))
     with np.errstate(all="ignore"):
         for i, point in enumerate(POINTS.T.tolist()):
             try:
@@ -257,7 +217,7 @@ def test_compiled_equals_plain():
     from fisherfit._jit import register
 
     register(scalars, True)
-    out, plain = np.zeros((POINTS.shape[1], 21)), plain_table()
+    out, plain = np.zeros((POINTS.shape[1], 22)), plain_table()
     compiled(table, cached=False)(*POINTS, out)
     inside = ~np.isnan(plain).all(axis=1)
     assert inside.mean() > 0.5
