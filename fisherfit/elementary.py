@@ -130,13 +130,21 @@ def exp_normal(x):
 
 
 @scalar
-def exp(x):
-    """e^x: infinite where it overflows, denormal and then 0 where it underflows."""
+def exp_of_sum(x, low):
+    """e^(x + low) for a `low` of at most 1e-3, both of which count to their last digits."""
     z = where(x > 710.0, 710.0, where(x < -746.0, -746.0, x))
     k = (z * LOG2_E + SHIFT) - SHIFT
     half = (0.5 * k + SHIFT) - SHIFT
-    r = (z - k * LN2_HIGH) - k * LN2_LOW
-    return (1.0 + (r + r * r * exp_rest(r))) * power_of_two(half) * power_of_two(k - half)
+    high, lost = z - k * LN2_HIGH, k * LN2_LOW - low
+    r = high - lost
+    c = (high - r) - lost
+    return (1.0 + (r + (c + r * r * exp_rest(r)))) * power_of_two(half) * power_of_two(k - half)
+
+
+@scalar
+def exp(x):
+    """e^x: infinite where it overflows, denormal and then 0 where it underflows."""
+    return exp_of_sum(x, 0.0)
 
 
 @scalar
@@ -181,7 +189,8 @@ def log1p(x):
     """log(1 + x): -inf at -1, NaN below."""
     u = 1.0 + x
     value = log_of_sum(u, where(x > 1.0, 1.0 - (u - x), x - (u - 1.0)))
-    return where(x > -1.0, where(x > HUGE, x, value), where(x == -1.0, -inf, nan))
+    value = where(x == 0.0, x, where(x > HUGE, x, value))  # -0 keeps its sign
+    return where(x > -1.0, value, where(x == -1.0, -inf, nan))
 
 
 @scalar

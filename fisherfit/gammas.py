@@ -140,6 +140,15 @@ def stirling_of_reciprocal(a):
 
 
 @scalar
+def stirling_value(x):
+    """Stirling's correction alone, where the code around it runs one number at a time and a branch is cheap."""
+    if x >= 2.0:
+        a = 1.0 / x
+        return a * stirling_ratio(a * a)
+    return stirling(x)[0]
+
+
+@scalar
 def log_gamma(x):
     """log Gamma(x), x > 0."""
     below = x < 2.0
@@ -175,8 +184,8 @@ def log_count_base(y):
     z = where(below, y + 2.0, y)
     a = 1.0 / z
     d = a * stirling_ratio(a * a)
+    logs = 0.5 * log(where(below, z * z * z / ((y + 1.0) * (y + 1.0)), z))
     # log y! by the recurrence from log (y + 2)!, with the logarithms taken together so that little cancels
-    ratio = z / where(y > 1e-300, where(below, y, 1.0), 1.0)
-    small = 2.0 - HALF_LOG_2PI - (y * log(ratio) + 0.5 * log(z) + log(z / (y + 1.0)) + d)
-    value = where(below, small, -HALF_LOG_2PI - 0.5 * log(z) - d)
+    ratio = z / where(y > 1e-300, where(below, y, z), z)
+    value = where(below, 2.0 - y * log(ratio), 0.0) - HALF_LOG_2PI - (logs + d)
     return where(y == 0.0, 0.0, value)

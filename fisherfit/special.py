@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-import math
-from math import inf
+from math import inf, nan
 
-from .elementary import exp, expm1, log, log1p, log_of_sum, scalar, where
+from .elementary import HUGE, LN2_HIGH, LN2_LOW, atanh_rest, exp_of_sum, log_of_sum, scalar, split, where
 
+HALVES = 134217729.0  # 2^27 + 1
 ROUND = 25769803776.0  # 1.5 2^34: adding and subtracting it rounds to a multiple of 2^-18
 FAR = 1e155  # a number whose square is infinite
 
 
 @scalar
 def power(x, k):
-    """x^k for x >= 0, infinite instead of an error where it overflows."""
-    if x == 0.0:
-        return 0.0 if k > 0.0 else (1.0 if k == 0.0 else inf)
-    return exp(k * math.log(x)) if abs(k * math.log(x)) > 700.0 else x**k
-
-
-@scalar
-def log_probability(p, q):
-    """log p for p + q = 1, exact where p is near 1 as well."""
-    return log(p) if p < 0.5 else log1p(-q)
-
-
-@scalar
-def excess(t, k):
-    """The convex function whose second derivative is (1 + t)^-k, zero with its slope at 0, over t^2.
-
-    For t > -1 and 1 <= k <= 2.
-
-    t^2 excess(t, 1) = (1 + t) log(1 + t) - t and t^2 excess(t, 2) = t - log(1 + t): the unit deviances of the
-    Poisson (k = 1), gamma (k = 2) and Tweedie (k = p) families in relative units t = (y - mu) / mu. Near 0 the
-    direct forms cancel; there the binomial series is summed.
-    """
-    if abs(t) < 0.08:
-        term, total = 1.0, 0.5
-        for j in range(1, 18):
-            term *= -t * (k + j - 1.0) / j
-            total += term / ((j + 1.0) * (j + 2.0))
-        return total
-    a, b = 1.0 - k, 2.0 - k
-    if t <= -1.0:
-        return 1.0 / b if b > 0.0 else inf
-    if k < 1.5:
-        return ((1.0 + t) * power_excess(log1p(t), a) - t) / b / t / t
-    return (power_excess(log1p(t), b) - t) / a / t / t
-
-
-@scalar
-def power_excess(x, a):
-    """(e^(a x) - 1) / a, continued to x at a = 0: the Box-Cox transform of e^x."""
-    return expm1(a * x) / a if a != 0.0 else x
+    """x^k for x >= 0: the exponential of k log x, both kept to twice the digits."""
+    m, e = split(x)
+    f = m - 1.0
+    s = f / (2.0 + f)
+    h = 0.5 * f * f
+    first = e * LN2_HIGH + f
+    rest = (e * LN2_HIGH - first) + f + (s * (h + atanh_rest(s * s)) + e * LN2_LOW - h)
+    high = first + rest
+    low = (first - high) + rest
+    c, d = HALVES * high, HALVES * k  # the upper halves of the digits, whose product is exact
+    upper, k_upper = c - (c - high), d - (d - k)
+    value = exp_of_sum(k_upper * upper, k_upper * ((high - upper) + low) + (k - k_upper) * high)
+    at_zero = where(k > 0.0, 0.0, where(k == 0.0, 1.0, inf))
+    at_infinity = where(k > 0.0, inf, where(k == 0.0, 1.0, 0.0))
+    return where(x > 0.0, where(x > HUGE, at_infinity, value), where(x == 0.0, at_zero, nan))
 
 
 @scalar
@@ -73,30 +48,32 @@ def central_normal(w):
 
 @scalar
 def mills(a):
-    """e^(a^2 / 2) times the standard normal probability above a, for a >= 1: a polynomial in (a - 4) / (a + 4)."""
-    u = (a - 4.0) / (a + 4.0)
-    p = 2.155593910792439e-09
-    p = p * u + 3.893188006399127e-08
-    p = p * u - 1.5931987594544994e-07
-    p = p * u - 7.038399495773737e-08
-    p = p * u + 7.738222336748404e-07
-    p = p * u + 4.982530316814221e-07
-    p = p * u - 3.4803422667525673e-06
-    p = p * u - 4.092521496891379e-06
-    p = p * u + 1.8129306601993687e-05
-    p = p * u + 2.540469322471829e-05
-    p = p * u - 0.00011698319214073055
-    p = p * u - 0.00010664869743028017
-    p = p * u + 0.0009154180861647513
-    p = p * u - 0.0005167324107432426
-    p = p * u - 0.006379863807940214
-    p = p * u + 0.024543145725941247
-    p = p * u - 0.04796349780963847
-    p = p * u + 0.0536773069011918
-    p = p * u - 0.013595270429317238
-    p = p * u - 0.07827991627104187
-    p = p * u + 0.5664638478118137
-    return p / (1.0 + 1.25 * a)
+    """e^(a^2 / 2) times the normal probability above a, for a >= 0.66, a polynomial in (a - 3.5) / (a + 3.5)."""
+    u = (a - 3.5) / (a + 3.5)
+    p = 5.603967676967248e-09
+    p = p * u - 2.5906828131504132e-09
+    p = p * u - 4.837956313259907e-08
+    p = p * u + 3.4928589626439784e-09
+    p = p * u + 2.0855210312187372e-07
+    p = p * u + 1.564348517608046e-07
+    p = p * u - 6.416929998928177e-07
+    p = p * u - 1.3762508501135442e-06
+    p = p * u + 1.2811218700967543e-06
+    p = p * u + 7.74584245778467e-06
+    p = p * u + 6.82889394664074e-07
+    p = p * u - 3.907370966466696e-05
+    p = p * u - 2.464885817439786e-05
+    p = p * u + 0.00021332755388391622
+    p = p * u + 0.0001474891145647132
+    p = p * u - 0.0014250444209929684
+    p = p * u + 0.00026279894893269735
+    p = p * u + 0.01038036666389938
+    p = p * u - 0.03025601072547964
+    p = p * u + 0.03804760650092165
+    p = p * u + 0.0007868320516250388
+    p = p * u - 0.09771256909316563
+    p = p * u + 0.4785531913516745
+    return p / (1.0 + a)
 
 
 @scalar
@@ -105,9 +82,8 @@ def normal_tail(x):
     a = where(abs(x) > FAR, FAR, abs(x))
     b = where(a > 39.0, 39.0, a)  # where the density is 0
     high = (b + ROUND) - ROUND  # a multiple of 2^-18, whose square is exact
-    e = 0.5 * (b - high) * (b + high)  # so that e^(-a^2 / 2) keeps the digits of a; at most 1e-4
-    g = exp(-0.5 * high * high) * (1.0 - e * (1.0 - 0.5 * e * (1.0 - e * (1.0 / 3.0))))
-    return where(a < 1.0, 0.5 - a * central_normal(a * a), g * mills(a)), 0.3989422804014327 * g
+    g = exp_of_sum(-0.5 * high * high, -0.5 * (b - high) * (b + high))  # of -b^2 / 2, to twice the digits
+    return where(a < 0.67, 0.5 - a * central_normal(a * a), g * mills(a)), 0.3989422804014327 * g
 
 
 @scalar

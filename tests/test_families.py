@@ -14,7 +14,7 @@ from fisherfit.errors import InputError, InputTypeError
 from fisherfit.families import FAMILIES, get_family
 from fisherfit.families import negative_binomial as nb
 from fisherfit.families import tweedie as tw
-from fisherfit.kernels import EXPECTED, OBSERVED, SCORE, VALUE, kernels_of
+from fisherfit.kernels import EXPECTED, OBSERVED, SCORE, VALUE, kernels_of, pairwise_sum
 from fisherfit.links import LINKS_BY_SUPPORT, get_link
 
 from . import oracles
@@ -410,6 +410,41 @@ def test_rows_of_weight_zero_are_absent():
     assert math.isfinite(total)
     assert u[0, 1] == w[0, 1] == 0.0
     assert np.isfinite(u).all()
+
+
+@pytest.mark.parametrize(
+    ("family", "names"),
+    [(ff.Poisson(), ["log"]), (ff.Binomial(), ["logit"]), (ff.Gamma(), ["log"]), (ff.Normal(), ["identity"]),
+     (ff.NegativeBinomial(), ["log", "identity"])],
+    ids=repr,
+)  # fmt: skip
+def test_rows_of_weight_zero_are_absent_whatever_they_hold(family, names):
+    """As many of them as vectors hold, with numbers for which formulas give NaN or infinity."""
+    kernels, k = kernels_of(family, [get_link(name) for name in names]), len(names)
+    strange = [math.nan, math.inf, -math.inf, -5.0, 0.0, 1e308, 5e-324]
+    pairs = [*itertools.product(strange, strange), *([(0.0, 1.0)] * 5)]
+    y = np.array([1.0, *(p[0] for p in pairs), 1.0])
+    eta = np.tile([0.3, *(p[1] for p in pairs), 0.3], (k, 1))
+    weight = np.array([2.0, *([0.0] * len(pairs)), 1.0])
+    for what in (VALUE, SCORE, EXPECTED, OBSERVED):
+        for loop in (kernels.rows, kernels.plain_rows):
+            u, w = np.full((k, y.size), 7.0), np.full((k * (k + 1) // 2, y.size), 7.0)
+            with np.errstate(all="ignore"):
+                total = loop(y, weight, eta, kernels.constants, what, u, w)
+            assert total == pytest.approx(3.0 * run(kernels.rows, family, 1.0, 0.3, VALUE)[0], rel=1e-14) or k == 2
+            assert math.isfinite(total)
+            if what != VALUE:
+                assert not u[:, 1:-1].any()
+                np.testing.assert_allclose(u[:, 0], 2.0 * u[:, -1], rtol=1e-15)
+            if what in (EXPECTED, OBSERVED):
+                assert not w[:, 1:-1].any()
+                np.testing.assert_allclose(w[:, 0], 2.0 * w[:, -1], rtol=1e-15)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 8, 1023, 1024, 1025, 5000])
+def test_sums_by_halves(n):
+    values = RNG.normal(size=n) * 10.0 ** RNG.uniform(-3, 3, n)
+    assert pairwise_sum(values.copy()) == pytest.approx(math.fsum(values), abs=1e-15 * float(np.abs(values).sum()))
 
 
 @pytest.mark.parametrize("name", ["log", "sqrt", "identity", "inverse", "logit"])

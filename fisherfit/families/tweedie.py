@@ -12,25 +12,47 @@ import numpy as np
 from scipy import optimize, stats
 from scipy import special as sp
 
-from ..elementary import TINY, exp, log, log_ratio, scalar
+from ..elementary import (
+    TINY,
+    aligned,
+    atanh_rest,
+    exp,
+    exp_rest,
+    expm1,
+    log,
+    log_aligned,
+    poisson_divergence,
+    scalar,
+    where,
+)
 from ..errors import InputError
-from ..gammas import HALF_LOG_2PI, stirling
-from ..special import excess, power, power_excess
+from ..gammas import HALF_LOG_2PI, stirling_value
+from ..special import power
 from ._family import ExponentialDispersion, Support
 
 
 @scalar
 def unit_deviance(y, mu, p):
-    """2 mu^(2-p) times a convex function of (y - mu) / mu."""
+    """2 mu^(2-p) times a convex function of (y - mu) / mu.
+
+    With L = log(y / mu), t = (y - mu) / mu and E(c) = (e^(c L) - 1) / c, it is {(1 + t) E(1 - p) - t} / (2 - p) or, for
+    p >= 1.5, {t - E(2 - p)} / (p - 1). Where L is near 0, E(c) - L is computed as such, and the rest is the function
+    of the Poisson or of the gamma family.
+    """
     a, b = 1.0 - p, 2.0 - p
-    if y == 0.0:
-        return 2.0 * power(mu, b) / b
-    t, x = (y - mu) / mu, log_ratio(y, mu)
-    if abs(t) < 0.5:
-        return 2.0 * power(mu, b) * (t * t * excess(t, p))
-    if p < 1.5:
-        return 2.0 * power(mu, a) * ((y * power_excess(x, a) - (y - mu)) / b)
-    return 2.0 * power(mu, a) * ((mu * power_excess(x, b) - (y - mu)) / a)
+    lower = p < 1.5
+    k, difference, total = aligned(y, mu)
+    v = difference / total
+    g, d, near = atanh_rest(v * v), y - mu, k == 0.0
+    logarithm = log_aligned(k, v, g)
+    t, c = d / mu, where(lower, a, b)
+    x = c * logarithm
+    more = c * logarithm * logarithm * exp_rest(where(near, x, 0.0))
+    e = expm1(x) / c
+    scale = power(mu, a)
+    poisson = scale * (where(near, (d * v + y * (v * g)) + y * more, y * e - d) / b)
+    gamma = mu * scale * (where(near, (t * v - v * g) - more, t - e) / -a)
+    return 2.0 * where(y == 0.0, mu * scale / b, where(lower, poisson, gamma))
 
 
 @scalar
@@ -40,9 +62,12 @@ def jump_term(j, k, lam):
     j is Poisson with mean lam, a jump gamma with shape k; both log-gammas by Stirling's formula, so that terms
     near the mode are computed as small differences.
     """
-    t = (j - lam) / lam
-    distance = lam * (t * t * excess(t, 1.0)) if abs(t) < 0.5 else j * log_ratio(j, lam) - (j - lam)
-    return -(1.0 + k) * distance - stirling(j)[0] - stirling(k * j)[0]
+    exponent, difference, total = aligned(j, lam)
+    return (
+        -(1.0 + k) * poisson_divergence(j, lam, exponent, difference / total)
+        - stirling_value(j)
+        - stirling_value(k * j)
+    )
 
 
 @scalar
