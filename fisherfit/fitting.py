@@ -11,10 +11,10 @@ from . import bounds
 from . import separation as sep
 from .families import Family
 from .infinite import find_separation, finite_part
-from .likelihood import EXPECTED, OBSERVED, Evaluation, Likelihood, dense_design
+from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation, Likelihood, dense_design
 from .linalg import EPS, Factor, cholesky, residuals
 from .model import DENSE_LIMIT, Fitted, Model, in_user_order, null_space_in_user_order
-from .solver import Solution, natural_gradient
+from .solver import Solution, natural_gradient, search
 from .starts import interior_start, null_start
 
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
@@ -39,7 +39,7 @@ def maximise(
     floor = rounding_floor(likelihood, family, count) if has_dispersion else 0.0
     p = likelihood.designs[0].width
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
-    begin = null_start(likelihood.typical(), family)
+    begin = origin = null_start(likelihood.typical(), family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
     pilot = _pilot(model, begin) if start is None and (model.lazy or likelihood.streamed) else None
     if pilot is None:  # where a pass is long, the given start is evaluated and not the null model
@@ -57,7 +57,7 @@ def maximise(
         rounding[int(design.intercept) : design.dense_width] = design.rounding
         kept[:p] = in_user_order(root, rounding, design.position)
         null = null_space_in_user_order(root, kept[:p], design.position)
-        begin = np.where(kept, begin, 0.0) if design.intercept else begin
+        begin = origin = np.where(kept, begin, 0.0) if design.intercept else begin
         pilot = Pilot(begin)
         if model.is_linear:
             likelihood.hold()
@@ -94,6 +94,12 @@ def maximise(
                 solution = again
     else:
         solution = solve(begin)
+        if not solution.converged and begin is not origin:
+            restarts, again = (
+                1,
+                natural_gradient(model, origin, free=kept, max_iter=max_iter, tol=tol, callback=callback),
+            )
+            solution = again if again.converged else solution
     if solution.reason == "infeasible" and not likelihood.designs[0].intercept:
         likelihood.hold()
         inner = None if likelihood.streamed else interior_start(likelihood, family)
@@ -135,19 +141,14 @@ def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
     first = sample.evaluate(begin, EXPECTED)
     assert first.information is not None
     seen = np.diag(first.information) > 0.0
-    found = natural_gradient(sample, begin, first=first, free=seen, max_iter=20, tol=1e-3)
+    found = natural_gradient(sample, begin, first=first, free=seen, max_iter=20, tol=0.05 * p)
     if not found.converged or not np.all(np.isfinite(found.theta)):
         return None
-    sample = model.on(model.likelihood.thinned(FINE * p, 11))
-    ratio = model.likelihood.n / sample.likelihood.n
-    kind = EXPECTED if model.canonical else OBSERVED
-    there = sample.evaluate(found.theta, kind)
-    assert there.information is not None
-    factor = cholesky(ratio * there.information) if ratio > 1.0 and seen.all() else None
-    if factor is not None and not factor.poor and np.isfinite(there.loglik):
-        step = factor.solve(ratio * there.score)
-        if float(there.score @ step) < 0.05 * sample.total * model.dispersion(there):
-            return Pilot(found.theta + step, factor)
+    finer = model.on(model.likelihood.thinned(FINE * p, 11))
+    if seen.all() and finer.likelihood.n < model.likelihood.n:
+        moved = _moved_on(finer, found.theta, model.likelihood.n / finer.likelihood.n)
+        if moved is not None:
+            return moved
     whole = model.evaluate(found.theta, EXPECTED)
     assert whole.information is not None
     factor = cholesky(whole.information)
@@ -155,6 +156,24 @@ def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
         return None
     decrement = float(whole.score @ factor.solve(whole.score)) / model.dispersion(whole)
     return Pilot(found.theta, None, whole) if decrement < 0.05 * model.total else None
+
+
+def _moved_on(sample: Model, theta: np.ndarray, ratio: float) -> Pilot | None:
+    """Newton steps on a sample, usually one, until what is left is small against the error of the sample."""
+    for _ in range(10):
+        there = sample.evaluate(theta, EXPECTED if sample.canonical else OBSERVED)
+        factor = None if there.information is None else cholesky(ratio * there.information)
+        if factor is None or not np.isfinite(there.loglik):
+            return None
+        phi = sample.dispersion(there)
+        step = factor.solve(ratio * there.score)
+        moved = search(sample, theta, there, step, phi, SCORE, factor.length(theta))
+        if moved is None:
+            return None
+        theta, after = moved
+        if float(after.score @ factor.solve(ratio * after.score)) < 0.05 * theta.size * phi:
+            return Pilot(theta, factor)
+    return None
 
 
 def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> float:
