@@ -26,7 +26,8 @@ from .model import LAZY_WORK
 from .scoring import INFINITE, LOGLIK, LONG, REGULAR, STATUS
 from .starts import starting_mean
 
-CHUNK = 32_768  # rows to a chunk, unless one group has more
+CHUNK = 65_536  # rows to a chunk, unless one group has more
+ENTRIES = 2_000_000  # numbers that a chunk may hold for its design
 COUNTS = 256  # counts whose base terms are kept in a table
 
 
@@ -103,7 +104,7 @@ def fit_groups(task: Task, loops: tuple[Any, Any] | None, threads: int) -> Fits:
         fits.numbers[:, STATUS] = LONG
         return fits
     tools = chunks.kernels()
-    ranges = spans(task.groups.starts)
+    ranges = spans(task.groups.starts, p)
     most = max(int(task.groups.starts[b] - task.groups.starts[a]) for a, b in ranges)
     units = np.zeros(most), np.ones(most)
 
@@ -118,12 +119,14 @@ def fit_groups(task: Task, loops: tuple[Any, Any] | None, threads: int) -> Fits:
     return fits
 
 
-def spans(starts: np.ndarray) -> list[tuple[int, int]]:
-    """Ranges of groups of about CHUNK rows."""
+def spans(starts: np.ndarray, p: int) -> list[tuple[int, int]]:
+    """Ranges of groups of about CHUNK rows, fewer where there are many columns."""
+    rows = min(CHUNK, max(1, ENTRIES // p))
+    most = max(1, ENTRIES // (p * p))
     out, g, size = [], 0, starts.size - 1
     while g < size:
-        stop = max(g + 1, int(np.searchsorted(starts, starts[g] + CHUNK, "right")) - 1)
-        out.append((g, min(stop, size)))
+        stop = min(max(g + 1, int(np.searchsorted(starts, starts[g] + rows, "right")) - 1), g + most, size)
+        out.append((g, stop))
         g = stop
     return out
 
