@@ -112,7 +112,8 @@ def _number(values: Any) -> tuple[np.ndarray, pd.Index, int]:
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
         low, high = int(values.min()), int(values.max())
         if high - low < DENSE_CODES * values.size and high < 2**62:
-            codes = np.subtract(values, low, dtype=np.int64, casting="unsafe")
+            native = low == 0 and values.dtype == np.dtype(np.int64) and values.dtype.isnative
+            codes = values if native else np.subtract(values, low, dtype=np.int64, casting="unsafe")
             numbers, used = _only_used(codes, codes, high - low + 1)
             return numbers, pd.Index((used + low).astype(values.dtype)), 0
     try:
