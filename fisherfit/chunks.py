@@ -102,7 +102,7 @@ def _types() -> dict[str, Any]:
     return {
         "rows": rows,
         "base": base,
-        "fit": types.void(types.FunctionType(rows), m, v, v, v, v, n, v, flags, v, v, v, flags, v, b, b, b,
+        "fit": types.void(types.FunctionType(rows), m, v, v, v, v, n, v, flags, v, v, v, flags, v, v, b, b, b,
                           b, i, f, m, m, m, types.Array(f, 3, "C")),
         "gather": types.void(strided, n, i, n, m),
         "levels": types.void(codes, n, i, n, m),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _jit, _threads, chunks
+from . import _jit, _threads, bounds, chunks
 from . import separation as sep
 from .blocks import Design
 from .families import Family, NegativeBinomial
@@ -179,9 +179,9 @@ class _Chunk:
         null = np.empty((rows.size, task.design.width, task.design.width))
         self.tools["fit"](
             self.loops[0], self.x, self.y, self.weight, self.offset, target, self.edges, start, infinite,
-            fits.floor[here], total, count, self.dense(), kernels.constants, task.design.intercept, task.canonical,
-            family.has_dispersion, task.sandwich, task.max_iter, task.tol, fits.coefficients[here], fits.errors[here],
-            fits.numbers[here], null,
+            fits.floor[here], total, count, self.dense(), kernels.constants, self.limits(), task.design.intercept,
+            task.canonical, family.has_dispersion, task.sandwich, task.max_iter, task.tol, fits.coefficients[here],
+            fits.errors[here], fits.numbers[here], null,
         )  # fmt: skip
         fits.coefficients[here][infinite, 0] = where
         aliased = np.isnan(fits.coefficients[here])
@@ -197,6 +197,11 @@ class _Chunk:
         design, out = self.task.design, np.zeros(self.task.design.width, bool)
         out[design.position[int(design.intercept) : design.dense_width]] = True
         return out
+
+    def limits(self) -> np.ndarray:
+        """The range of linear predictors."""
+        support = next(iter(self.task.family.parameters.values()))
+        return np.array(bounds.eta_range(self.task.kernels.links[0].name, support))
 
     def floor(self, mean: np.ndarray, scale: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
         """`fitting.rounding_floor` of every group."""

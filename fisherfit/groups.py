@@ -123,7 +123,7 @@ def _number(values: Any) -> tuple[np.ndarray, pd.Index, int]:
             codes, labels = pd.factorize(values)  # labels of several kinds, in the order in which they come
         except TypeError as error:
             raise InputTypeError(f"groups holds labels that cannot be compared: {error}") from None
-    return np.asarray(codes, np.int64), pd.Index(labels), int((codes < 0).sum())
+    return np.asarray(codes, np.int64), pd.Index(labels, tupleize_cols=False), int((codes < 0).sum())
 
 
 def _only_used(codes: np.ndarray, present: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

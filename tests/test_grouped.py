@@ -433,6 +433,8 @@ def test_labels_of_every_kind():
         "floats": (labels / 4.0, None),
         "mixed": (np.array([0, "one", 2.5, (3,), "four"], dtype=object)[labels], None),
         "column": (labels[:, None], None),
+        "tuples": ([(k // 2, k) for k in labels.tolist()], None),
+        "dates": (np.datetime64("2020-01-31") + labels * 31, None),
     }
     for kind, (values, order) in kinds.items():
         model = ff.GroupedGLM("poisson").fit(x, y, groups=values)
