@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from . import _jit, scoring, small
+from .small import moments_of
 
 
 def gather(source, order, start, at, out):
@@ -36,14 +37,8 @@ def levels(codes, order, start, at, out):
 def moments(y, weight, edges, out):
     """Sum of w, of w y and of w y^2, and the numbers of rows with y = 0 and y = 1, for every group."""
     for g in range(edges.size - 1):
-        for k in range(5):
-            out[k, g] = 0.0
-        for i in range(edges[g], edges[g + 1]):
-            out[0, g] += weight[i]
-            out[1, g] += weight[i] * y[i]
-            out[2, g] += weight[i] * y[i] * y[i]
-            out[3, g] += 1.0 if y[i] == 0.0 else 0.0
-            out[4, g] += 1.0 if y[i] == 1.0 else 0.0
+        a, b = edges[g], edges[g + 1]
+        out[0, g], out[1, g], out[2, g], out[3, g], out[4, g] = moments_of(y[a:b], weight[a:b])
 
 
 def _make_dispersions(stamp: str) -> Callable[..., Any]:
@@ -107,7 +102,7 @@ def _types() -> dict[str, Any]:
     return {
         "rows": rows,
         "base": base,
-        "fit": types.void(types.FunctionType(rows), m, v, v, v, v, n, v, flags, v, v, v, flags, v, b, b, b,
+        "fit": types.void(types.FunctionType(rows), m, v, v, v, v, n, v, flags, v, v, v, flags, v, v, b, b, b,
                           b, i, f, m, m, m, types.Array(f, 3, "C")),
         "gather": types.void(strided, n, i, n, m),
         "levels": types.void(codes, n, i, n, m),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _jit, _threads, chunks
+from . import _jit, _threads, bounds, chunks
 from . import separation as sep
 from .blocks import Design
 from .families import Family, NegativeBinomial
@@ -26,7 +26,8 @@ from .model import LAZY_WORK
 from .scoring import INFINITE, LOGLIK, LONG, REGULAR, STATUS
 from .starts import starting_mean
 
-CHUNK = 32_768  # rows to a chunk, unless one group has more
+CHUNK = 65_536  # rows to a chunk, unless one group has more
+ENTRIES = 2_000_000  # numbers that a chunk may hold for its design
 COUNTS = 256  # counts whose base terms are kept in a table
 
 
@@ -103,7 +104,7 @@ def fit_groups(task: Task, loops: tuple[Any, Any] | None, threads: int) -> Fits:
         fits.numbers[:, STATUS] = LONG
         return fits
     tools = chunks.kernels()
-    ranges = spans(task.groups.starts)
+    ranges = spans(task.groups.starts, p)
     most = max(int(task.groups.starts[b] - task.groups.starts[a]) for a, b in ranges)
     units = np.zeros(most), np.ones(most)
 
@@ -118,12 +119,14 @@ def fit_groups(task: Task, loops: tuple[Any, Any] | None, threads: int) -> Fits:
     return fits
 
 
-def spans(starts: np.ndarray) -> list[tuple[int, int]]:
-    """Ranges of groups of about CHUNK rows."""
+def spans(starts: np.ndarray, p: int) -> list[tuple[int, int]]:
+    """Ranges of groups of about CHUNK rows, fewer where there are many columns."""
+    rows = min(CHUNK, max(1, ENTRIES // p))
+    most = max(1, ENTRIES // (p * p))
     out, g, size = [], 0, starts.size - 1
     while g < size:
-        stop = max(g + 1, int(np.searchsorted(starts, starts[g] + CHUNK, "right")) - 1)
-        out.append((g, min(stop, size)))
+        stop = min(max(g + 1, int(np.searchsorted(starts, starts[g] + rows, "right")) - 1), g + most, size)
+        out.append((g, stop))
         g = stop
     return out
 
@@ -176,9 +179,9 @@ class _Chunk:
         null = np.empty((rows.size, task.design.width, task.design.width))
         self.tools["fit"](
             self.loops[0], self.x, self.y, self.weight, self.offset, target, self.edges, start, infinite,
-            fits.floor[here], total, count, self.dense(), kernels.constants, task.design.intercept, task.canonical,
-            family.has_dispersion, task.sandwich, task.max_iter, task.tol, fits.coefficients[here], fits.errors[here],
-            fits.numbers[here], null,
+            fits.floor[here], total, count, self.dense(), kernels.constants, self.limits(), task.design.intercept,
+            task.canonical, family.has_dispersion, task.sandwich, task.max_iter, task.tol, fits.coefficients[here],
+            fits.errors[here], fits.numbers[here], null,
         )  # fmt: skip
         fits.coefficients[here][infinite, 0] = where
         aliased = np.isnan(fits.coefficients[here])
@@ -194,6 +197,11 @@ class _Chunk:
         design, out = self.task.design, np.zeros(self.task.design.width, bool)
         out[design.position[int(design.intercept) : design.dense_width]] = True
         return out
+
+    def limits(self) -> np.ndarray:
+        """The range of linear predictors."""
+        support = next(iter(self.task.family.parameters.values()))
+        return np.array(bounds.eta_range(self.task.kernels.links[0].name, support))
 
     def floor(self, mean: np.ndarray, scale: np.ndarray, total: np.ndarray, count: np.ndarray) -> np.ndarray:
         """`fitting.rounding_floor` of every group."""

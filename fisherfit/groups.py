@@ -112,7 +112,8 @@ def _number(values: Any) -> tuple[np.ndarray, pd.Index, int]:
     if isinstance(values, np.ndarray) and values.dtype.kind in "iu" and values.size:
         low, high = int(values.min()), int(values.max())
         if high - low < DENSE_CODES * values.size and high < 2**62:
-            codes = np.subtract(values, low, dtype=np.int64, casting="unsafe")
+            native = low == 0 and values.dtype == np.dtype(np.int64) and values.dtype.isnative
+            codes = values if native else np.subtract(values, low, dtype=np.int64, casting="unsafe")
             numbers, used = _only_used(codes, codes, high - low + 1)
             return numbers, pd.Index((used + low).astype(values.dtype)), 0
     try:
@@ -122,7 +123,7 @@ def _number(values: Any) -> tuple[np.ndarray, pd.Index, int]:
             codes, labels = pd.factorize(values)  # labels of several kinds, in the order in which they come
         except TypeError as error:
             raise InputTypeError(f"groups holds labels that cannot be compared: {error}") from None
-    return np.asarray(codes, np.int64), pd.Index(labels), int((codes < 0).sum())
+    return np.asarray(codes, np.int64), pd.Index(labels, tupleize_cols=False), int((codes < 0).sum())
 
 
 def _only_used(codes: np.ndarray, present: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

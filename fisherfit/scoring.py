@@ -39,8 +39,9 @@ from .small import (
 from .solver import FLOOR, NEAR, SLACK
 
 #: how the path of a group ended: REGULAR groups are done, and INFINITE ones, whose limit was known from the start
-REGULAR, INFINITE, EXTREME, INFEASIBLE, POOR_INFORMATION, LIMIT, STALLED, MOVING, EMPTY, LONG = range(10)
+REGULAR, INFINITE, EXTREME, INFEASIBLE, POOR_INFORMATION, LIMIT, STALLED, MOVING, EMPTY, EDGE, LONG = range(11)
 MOVES = 1e-3  # as in `fitting`: a last step that moves some linear predictor by more asks for the separation check
+NEAR_EDGE = 1e-7  # linear predictors this near an end of their range, in units of the largest, go the long way
 DOUBTFUL = 10.0 * POOR  # smallest pivot of the scaled information below which the columns' rank is examined
 LARGEST = 1e200  # columns whose sum of squares is beyond it, or below its inverse, go the long way
 #: columns of the table of numbers that a fit leaves for every group
@@ -260,14 +261,14 @@ def make_fit(stamp: str) -> Callable[..., Any]:
     """The loop over groups; `stamp` makes its cache on disk one of these sources."""
 
     def fit(rows, x, y, weight, offset, target, edges, start, infinite, floor, total, count, dense, constants,
-            intercept, canonical, has_dispersion, robust, max_iter, tol, coefficients, errors, numbers,
+            limits, intercept, canonical, has_dispersion, robust, max_iter, tol, coefficients, errors, numbers,
             null):  # fmt: skip
         """Fit group after group: rows edges[g] to edges[g + 1] of x (columns, rows), y, weight and offset.
 
         `start` is the linear predictor of the mean; without intercept `target` has one for every row. `infinite`
-        groups have a limit that is known: of them the rank is found. Leaves coefficients on the columns as given (NaN
-        for aliased ones), standard errors at phi = 1, and `numbers`. null[g, j] is, for an aliased column j, the
-        combination of columns that vanishes in the group.
+        groups have a limit that is known: of them the rank is found. `limits` are the ends of the range of linear
+        predictors. Leaves coefficients on the columns as given (NaN for aliased ones), standard errors at phi = 1,
+        and `numbers`. null[g, j] is, for an aliased column j, the combination of columns that vanishes in the group.
         """
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
         p, most = x.shape[0], 1
@@ -366,6 +367,13 @@ def make_fit(stamp: str) -> Callable[..., Any]:
             if status != REGULAR:
                 continue
             step = steps[0]
+            near = NEAR_EDGE * largest(eta[0])
+            for i in range(m):
+                if min(abs(eta[0, i] - limits[0]), abs(eta[0, i] - limits[1])) <= near:
+                    numbers[g, STATUS] = EDGE
+                    break
+            if numbers[g, STATUS] == EDGE:
+                continue
             reach = 0.0
             for j in range(q):
                 reach += abs(step[j])

@@ -96,6 +96,19 @@ def pearson_of(u, w):
     return total
 
 
+def moments_of(y, w):
+    """Sums of w, of w y and of w y^2, and the numbers of entries with y = 0 and y = 1."""
+    total = first = second = zeros = ones = 0.0
+    for i in range(y.size):
+        v = w[i] * y[i]
+        total += w[i]
+        first += v
+        second += v * y[i]
+        zeros += 1.0 if y[i] == 0.0 else 0.0
+        ones += 1.0 if y[i] == 1.0 else 0.0
+    return total, first, second, zeros, ones
+
+
 def largest(a):
     """The largest magnitude of the entries; NaN does not count."""
     top = 0.0
@@ -247,5 +260,16 @@ def invert(scale, lower, inverse, covariance):
             covariance[j, k] = covariance[k, j] = t * scale[j] * scale[k]
 
 
-VECTORS = (dot, dots, gram, sums, squares, shift, predict, pearson_of, largest)  # sums in any order, several at a time
+VECTORS = (
+    dot,
+    dots,
+    gram,
+    sums,
+    squares,
+    shift,
+    predict,
+    pearson_of,
+    moments_of,
+    largest,
+)  # sums in any order, several at a time
 HELPERS = (independent, combination, factorise, substitute, solve, invert)

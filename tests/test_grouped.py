@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import fisherfit as ff
+from fisherfit.grouped import spans
 
 QUIET = (
     ff.RankWarning, ff.SeparationWarning, ff.ExactFitWarning, ff.BoundaryWarning, ff.ConvergenceWarning,
@@ -291,6 +292,35 @@ def test_exact_and_saturated_groups():
     assert_same(model, labels, x, y, some=[0, 1, 2])
 
 
+@pytest.mark.parametrize("family", ["normal", "poisson", "gamma"])
+def test_groups_with_fewer_rows_than_columns(family):
+    rng, x, labels, eta = ragged(23, groups=30, low=1, high=9, p=1)
+    x = np.hstack([x, rng.normal(size=(labels.size, 4))])
+    y = response(family, rng, eta) + (family == "poisson")
+    model = fitted(ff.GroupedGLM(family), x, y, groups=labels)
+    sizes = np.bincount(labels)
+    assert_array_equal(model.results_["rank"], np.minimum(sizes, 6))
+    assert_array_equal(model.results_["exact_fit"], (sizes <= 6) & (family != "poisson"))
+    full = np.flatnonzero(sizes > 6)
+    assert_same(model, labels, x, y, some=full[:5])
+    assert_allclose(model.predict(x, groups=labels)[np.isin(labels, np.flatnonzero(sizes <= 6))],
+                    y[np.isin(labels, np.flatnonzero(sizes <= 6))], rtol=1e-7)  # fmt: skip
+    for g in np.flatnonzero(sizes <= 6)[:5]:
+        one = alone(model, labels == g, x, y).result_
+        for key in ("llf", "deviance", "dispersion", "df_resid"):
+            assert_allclose(model.results_.loc[g, key], getattr(one, key), rtol=1e-9, atol=1e-9, err_msg=key)
+
+
+def test_many_columns_and_tiny_groups_are_cut_into_small_chunks():
+    starts = np.arange(0, 3 * 10_001, 3)
+    for p in (1, 5, 100, 3000):
+        ranges = spans(starts, p)
+        assert [a for a, _ in ranges[1:]] == [b for _, b in ranges[:-1]]
+        assert ranges[0][0] == 0
+        assert ranges[-1][1] == 10_000
+        assert max((b - a) * p * max(p, 3) for a, b in ranges) <= max(2_000_000, 3 * p * p)
+
+
 def test_groups_at_a_boundary():
     rng = np.random.default_rng(9)
     labels = np.repeat(np.arange(6), 30)
@@ -403,6 +433,8 @@ def test_labels_of_every_kind():
         "floats": (labels / 4.0, None),
         "mixed": (np.array([0, "one", 2.5, (3,), "four"], dtype=object)[labels], None),
         "column": (labels[:, None], None),
+        "tuples": ([(k // 2, k) for k in labels.tolist()], None),
+        "dates": (np.datetime64("2020-01-31") + labels * 31, None),
     }
     for kind, (values, order) in kinds.items():
         model = ff.GroupedGLM("poisson").fit(x, y, groups=values)
