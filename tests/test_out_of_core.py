@@ -4,6 +4,7 @@ import re
 import threading
 import warnings
 import weakref
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import fisherfit as ff
-from fisherfit import scan, streamed
+from fisherfit import cutting, scan, streamed
 
 N = 3000
 FIELDS = ("params", "bse", "llf", "llnull", "deviance", "null_deviance", "pearson_chi2", "dispersion", "nobs",
@@ -56,7 +57,7 @@ def cut(table, seed=0):
     """Ragged batches, with empty ones and batches of one row."""
     rng = np.random.default_rng(seed)
     edges = np.unique(np.concatenate([[0, 1, 2], rng.integers(0, len(table), 6), [len(table) - 1, len(table)]]))
-    parts = [table.iloc[i:j].reset_index(drop=True) for i, j in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [table.iloc[i:j].reset_index(drop=True) for i, j in pairwise(edges)]
     return [parts[0], table.iloc[:0], *parts[1:], table.iloc[:0]]
 
 
@@ -457,3 +458,37 @@ def test_progress_of_passes_and_rows(folder):
     assert heard == [(2, 1500)]
     assert tally.listener is None
     ff.GLM("poisson", formula="poisson ~ a + b", verbose=2).fit(folder)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_separation_in_several_directions(seed, monkeypatch):
+    """Separated sets of small integers: rows, and the signs of all infinite coefficients, as by one large program."""
+    monkeypatch.setattr(streamed, "DENSE_LIMIT", 0)
+    monkeypatch.setattr(cutting, "FIRST", 5)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-1, 2, (900, 4)).astype(float)
+    side = x[:, 0] + x[:, 1] * (seed % 2)
+    y = np.where(side > 0, 1.0, np.where(side < 0, 0.0, rng.integers(0, 2, 900)))
+    if seed == 5:
+        y = np.where(x[:, 0] + x[:, 1] + x[:, 2] > 0, 1.0, 0.0)
+    data = pd.DataFrame(x, columns=list("abcd"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ff.FisherfitWarning)
+        whole = ff.GLM("binomial").fit(data, y)
+        fit = ff.GLM("binomial").fit(cut(data.assign(y=y)), "y")
+    assert whole.separation_
+    assert np.array_equal(fit.separation_.rows, whole.separation_.rows)
+    assert fit.separation_.coefficients == whole.separation_.coefficients
+
+
+def test_rows_without_a_maximum_of_the_null_model(monkeypatch):
+    """A response of zeros with an offset: the null model is separated too, and has no rows in memory."""
+    monkeypatch.setattr(streamed, "DENSE_LIMIT", 0)
+    data = DATA[["a", "e"]].assign(y=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ff.FisherfitWarning)
+        whole = ff.GLM("poisson").fit(data[["a", "e"]], data.y, exposure="e")
+        fit = ff.GLM("poisson").fit(cut(data), "y", exposure="e")
+    assert fit.separation_.rows.all()
+    assert fit.separation_.coefficients == whole.separation_.coefficients
+    np.testing.assert_allclose(fit.result_.llf, whole.result_.llf, atol=1e-9)
