@@ -15,7 +15,7 @@ LAYERS = [
     {"_jit", "links", "families", "table"},
     {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files", "batches"},
     {"linalg", "likelihood", "separation"},
-    {"solver", "bounds", "dispersion", "progress"},
+    {"solver", "bounds", "dispersion", "bracket", "progress"},
     {"model"},
     {"starts", "cutting"},
     {"infinite"},

@@ -1,5 +1,6 @@
 """Fits of rows that stay where they are: the answer of the fit in memory, few passes, and no more memory."""
 
+import math
 import re
 import threading
 import warnings
@@ -16,6 +17,7 @@ import pytest
 
 import fisherfit as ff
 from fisherfit import cutting, scan, streamed
+from fisherfit.bracket import Bracket
 
 N = 3000
 FIELDS = ("params", "bse", "llf", "llnull", "deviance", "null_deviance", "pearson_chi2", "dispersion", "nobs",
@@ -492,3 +494,45 @@ def test_rows_without_a_maximum_of_the_null_model(monkeypatch):
     assert fit.separation_.rows.all()
     assert fit.separation_.coefficients == whole.separation_.coefficients
     np.testing.assert_allclose(fit.result_.llf, whole.result_.llf, atol=1e-9)
+
+
+def test_base_terms_between_the_nodes():
+    """The interpolated base terms of the gamma family and their derivatives, against the formula."""
+    y, middle = 0.7, 0.31
+    interval = Bracket.around(middle)
+    interval.learn(np.array([ff.Gamma.base(y, phi) for phi in interval.nodes]))
+    for phi in middle * np.exp(np.linspace(-0.039, 0.039, 7)):
+        assert interval.holds(phi)
+        np.testing.assert_allclose(interval.at(phi), ff.Gamma.base(y, phi), rtol=1e-12)
+    assert not interval.holds(1.05 * middle)
+
+
+def test_rows_of_every_kind_of_fit(tmp_path):
+    """A filtered dataset, a folder cut by a column, a start of the user's, a family known by its log-density alone."""
+    formula = "poisson ~ a + g"
+    parts = ds.partitioning(pa.schema([("g", pa.string())]), flavor="hive")
+    ds.write_dataset(pa.Table.from_pandas(DATA), tmp_path, format="parquet", partitioning=parts)
+    same(ff.GLM("poisson", formula=formula).fit(tmp_path), ff.GLM("poisson", formula=formula).fit(DATA))
+    some = ds.dataset(tmp_path, partitioning="hive").filter(ds.field("a") > 0.0)
+    same(ff.GLM("poisson", formula=formula).fit(some), ff.GLM("poisson", formula=formula).fit(DATA[DATA.a > 0.0]))
+    start = ff.GLM("poisson", formula=formula, start_params=[0.0, 0.3, 0.0, 0.0, 0.0])
+    same(start.fit(cut(DATA)), ff.GLM("poisson", formula=formula).fit(DATA))
+
+
+class Rayleigh(ff.Family):
+    name = "rayleigh"
+    parameters = {"sigma": "positive"}
+    support = ff.Support(0.0, lower_open=True)
+
+    @staticmethod
+    def log_density(y, sigma):
+        return math.log(y) - 2.0 * math.log(sigma) - 0.5 * (y / sigma) ** 2
+
+
+def test_a_family_of_the_users():
+    data = DATA[["a", "gamma"]]
+    whole = ff.GLM(Rayleigh()).fit(data[["a"]], data.gamma)
+    fit = ff.GLM(Rayleigh()).fit(cut(data), "gamma")
+    np.testing.assert_allclose(fit.coef_, whole.coef_, rtol=1e-10)
+    np.testing.assert_allclose(fit.result_.llf, whole.result_.llf, rtol=1e-12)
+    np.testing.assert_allclose(fit.certificate_.max_se_error, whole.certificate_.max_se_error, rtol=0.5)
