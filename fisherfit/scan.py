@@ -15,7 +15,7 @@ from .batches import Batch, Source
 from .errors import FisherfitError, FormulaError, InputError, InputTypeError, NonIntegerWarning
 from .expressions import read_expression
 from .families import Family
-from .held import Book, Keeper, Levels, Some, together
+from .held import Book, Keeper, Some
 from .links import Link
 from .prepare import NO_WEIGHT, NOTHING_LEFT, RowsRead, read_rows, whole_counts
 from .response import LARGEST, fractional_counts, fractional_response, kernel_weights
@@ -370,4 +370,4 @@ def _check(out: Scan, reader: Reader) -> None:
         warnings.warn(out.fractional, NonIntegerWarning, stacklevel=6)
 
 
-__all__ = ["Levels", "Reader", "Scan", "Tally", "located", "scan", "start_reader", "together"]
+__all__ = ["Reader", "Scan", "Tally", "located", "scan", "start_reader"]

@@ -14,6 +14,7 @@ import numpy as np
 
 from .batches import Source
 from .blocks import Design, constant_design, without_rows
+from .bracket import NODES, Bracket
 from .dispersion import Block, DispersionLikelihood, base_terms
 from .errors import InputError
 from .families import ExponentialDispersion, Family
@@ -27,7 +28,6 @@ from .prepare import Prepared
 from .response import kernel_weights
 from .scan import Reader, Scan, Tally, scan, start_reader
 
-NODES, HALF_WIDTH = 4, 0.04  # of the interpolation of base terms in log phi
 QUIET = 1e-3  # a bound of a step's move below which no pass is spent to find the move itself
 
 
@@ -349,45 +349,6 @@ class StreamedDispersion(DispersionLikelihood):
             self.brackets += found
             return found[0].at(phi)
         return self.known[phi]  # type: ignore[return-value]
-
-
-class Bracket:
-    """Base terms as a function of x = log phi on a short interval, from their values and derivatives at nodes."""
-
-    def __init__(self, centre: float) -> None:
-        self.centre = centre
-        angle = np.pi * (np.arange(NODES) + 0.5) / NODES
-        self.nodes = np.exp(centre + HALF_WIDTH * np.cos(angle)).tolist()
-
-    @classmethod
-    def around(cls, phi: float) -> Bracket:
-        """The interval around a point."""
-        return cls(float(np.log(phi)))
-
-    def holds(self, phi: float) -> bool:
-        """True where a point lies within."""
-        return phi > 0.0 and abs(np.log(phi) - self.centre) <= HALF_WIDTH
-
-    def learn(self, sums: np.ndarray) -> None:
-        """Take the base terms and their derivatives in phi at the nodes."""
-        from scipy.interpolate import KroghInterpolator
-
-        phi = np.array(self.nodes)
-        x = (np.log(phi) - self.centre) / HALF_WIDTH
-        first = phi * sums[:, 1]
-        second = first + phi * phi * sums[:, 2]
-        unit = HALF_WIDTH
-        self.value = KroghInterpolator(
-            np.repeat(x, 3), np.column_stack([sums[:, 0], unit * first, unit * unit * second]).ravel()
-        )
-        self.slope = KroghInterpolator(np.repeat(x, 2), np.column_stack([first, unit * second]).ravel())
-
-    def at(self, phi: float) -> tuple[float, float, float]:
-        """Base terms and their derivatives in phi."""
-        x = (float(np.log(phi)) - self.centre) / HALF_WIDTH
-        first, second = (float(v) for v in self.slope.derivatives(x, 2))
-        second /= HALF_WIDTH
-        return float(self.value(x)), first / phi, (second - first) / phi / phi
 
 
 def prepare_streamed(

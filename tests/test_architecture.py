@@ -28,7 +28,7 @@ LAYERS = [
         "groups",
     },
     {"linalg", "native", "passes", "likelihood", "separation"},
-    {"solver", "bounds", "dispersion", "progress"},
+    {"solver", "bounds", "dispersion", "bracket", "progress"},
     {"model"},
     {"starts", "cutting"},
     {"infinite", "small", "scoring", "chunks"},

@@ -1,9 +1,11 @@
 """Fits of rows that stay where they are: the answer of the fit in memory, few passes, and no more memory."""
 
+import math
 import re
 import threading
 import warnings
 import weakref
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import fisherfit as ff
-from fisherfit import scan, streamed
+from fisherfit import cutting, scan, streamed
+from fisherfit.bracket import Bracket
 
 N = 3000
 FIELDS = ("params", "bse", "llf", "llnull", "deviance", "null_deviance", "pearson_chi2", "dispersion", "nobs",
@@ -56,7 +59,7 @@ def cut(table, seed=0):
     """Ragged batches, with empty ones and batches of one row."""
     rng = np.random.default_rng(seed)
     edges = np.unique(np.concatenate([[0, 1, 2], rng.integers(0, len(table), 6), [len(table) - 1, len(table)]]))
-    parts = [table.iloc[i:j].reset_index(drop=True) for i, j in zip(edges[:-1], edges[1:], strict=True)]
+    parts = [table.iloc[i:j].reset_index(drop=True) for i, j in pairwise(edges)]
     return [parts[0], table.iloc[:0], *parts[1:], table.iloc[:0]]
 
 
@@ -457,3 +460,79 @@ def test_progress_of_passes_and_rows(folder):
     assert heard == [(2, 1500)]
     assert tally.listener is None
     ff.GLM("poisson", formula="poisson ~ a + b", verbose=2).fit(folder)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_separation_in_several_directions(seed, monkeypatch):
+    """Separated sets of small integers: rows, and the signs of all infinite coefficients, as by one large program."""
+    monkeypatch.setattr(streamed, "DENSE_LIMIT", 0)
+    monkeypatch.setattr(cutting, "FIRST", 5)
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-1, 2, (900, 4)).astype(float)
+    side = x[:, 0] + x[:, 1] * (seed % 2)
+    y = np.where(side > 0, 1.0, np.where(side < 0, 0.0, rng.integers(0, 2, 900)))
+    if seed == 5:
+        y = np.where(x[:, 0] + x[:, 1] + x[:, 2] > 0, 1.0, 0.0)
+    data = pd.DataFrame(x, columns=list("abcd"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ff.FisherfitWarning)
+        whole = ff.GLM("binomial").fit(data, y)
+        fit = ff.GLM("binomial").fit(cut(data.assign(y=y)), "y")
+    assert whole.separation_
+    assert np.array_equal(fit.separation_.rows, whole.separation_.rows)
+    assert fit.separation_.coefficients == whole.separation_.coefficients
+
+
+def test_rows_without_a_maximum_of_the_null_model(monkeypatch):
+    """A response of zeros with an offset: the null model is separated too, and has no rows in memory."""
+    monkeypatch.setattr(streamed, "DENSE_LIMIT", 0)
+    data = DATA[["a", "e"]].assign(y=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ff.FisherfitWarning)
+        whole = ff.GLM("poisson").fit(data[["a", "e"]], data.y, exposure="e")
+        fit = ff.GLM("poisson").fit(cut(data), "y", exposure="e")
+    assert fit.separation_.rows.all()
+    assert fit.separation_.coefficients == whole.separation_.coefficients
+    np.testing.assert_allclose(fit.result_.llf, whole.result_.llf, atol=1e-9)
+
+
+def test_base_terms_between_the_nodes():
+    """The interpolated base terms of the gamma family and their derivatives, against the formula."""
+    y, middle = 0.7, 0.31
+    interval = Bracket.around(middle)
+    interval.learn(np.array([ff.Gamma.base(y, phi) for phi in interval.nodes]))
+    for phi in middle * np.exp(np.linspace(-0.039, 0.039, 7)):
+        assert interval.holds(phi)
+        np.testing.assert_allclose(interval.at(phi), ff.Gamma.base(y, phi), rtol=1e-12)
+    assert not interval.holds(1.05 * middle)
+
+
+def test_rows_of_every_kind_of_fit(tmp_path):
+    """A filtered dataset, a folder cut by a column, a start of the user's, a family known by its log-density alone."""
+    formula = "poisson ~ a + g"
+    parts = ds.partitioning(pa.schema([("g", pa.string())]), flavor="hive")
+    ds.write_dataset(pa.Table.from_pandas(DATA), tmp_path, format="parquet", partitioning=parts)
+    same(ff.GLM("poisson", formula=formula).fit(tmp_path), ff.GLM("poisson", formula=formula).fit(DATA))
+    some = ds.dataset(tmp_path, partitioning="hive").filter(ds.field("a") > 0.0)
+    same(ff.GLM("poisson", formula=formula).fit(some), ff.GLM("poisson", formula=formula).fit(DATA[DATA.a > 0.0]))
+    start = ff.GLM("poisson", formula=formula, start_params=[0.0, 0.3, 0.0, 0.0, 0.0])
+    same(start.fit(cut(DATA)), ff.GLM("poisson", formula=formula).fit(DATA))
+
+
+class Rayleigh(ff.Family):
+    name = "rayleigh"
+    parameters = {"sigma": "positive"}
+    support = ff.Support(0.0, lower_open=True)
+
+    @staticmethod
+    def log_density(y, sigma):
+        return math.log(y) - 2.0 * math.log(sigma) - 0.5 * (y / sigma) ** 2
+
+
+def test_a_family_of_the_users():
+    data = DATA[["a", "gamma"]]
+    whole = ff.GLM(Rayleigh()).fit(data[["a"]], data.gamma)
+    fit = ff.GLM(Rayleigh()).fit(cut(data), "gamma")
+    np.testing.assert_allclose(fit.coef_, whole.coef_, rtol=1e-10)
+    np.testing.assert_allclose(fit.result_.llf, whole.result_.llf, rtol=1e-12)
+    np.testing.assert_allclose(fit.certificate_.max_se_error, whole.certificate_.max_se_error, rtol=0.5)

@@ -86,6 +86,9 @@ class GLM(RegressorMixin, BaseEstimator):
         The dispersion in use.
     result_ : Result
         Estimates with their inference.
+    passes_ : dict
+        Passes over rows that are read in batches: over all columns (``rows``), and over the response, the weights and
+        the offset alone (``response``).
 
     Notes
     -----
@@ -142,6 +145,8 @@ class GLM(RegressorMixin, BaseEstimator):
         X : array or table of shape (n, p)
             NumPy array of any layout and dtype, or a pandas, polars or pyarrow table. String and categorical
             columns of a table become categorical blocks. With a formula, the table it names columns of.
+            Rows that do not fit in memory: a path of Parquet, a pyarrow dataset, a lazy table of polars, a list of
+            batches, or a function that makes an iterator of batches; the other arguments are then names of columns.
         y : array of shape (n,), or (n, 2) for successes and failures
             The response; not given where a formula names it.
         sample_weight : array of shape (n,) or column name, optional
