@@ -1,4 +1,4 @@
-"""A design as numbers: dense columns, centred and scaled as they are read, and categorical columns as codes.
+"""A design as numbers: dense columns, centred and scaled as they are read, categories as codes, sparse columns.
 
 The table is never copied: `Rows.load` reads a block of rows into a buffer, whatever the layout and dtype of the
 source, and centres it there. In the standardised coordinates z = (x - centre) * inverse_scale the Gram matrix is
@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from . import sparse as loops
 from ._jit import compiled
+from .sparse import Sparse
 
 SAMPLE = 1000  # rows that the centre and the scale of a column are taken from
 IN_PLACE = 2_000_000  # entries from which on mildly scaled doubles are read in place
@@ -34,7 +36,7 @@ class Categorical:
 class Design:
     """Columns of one linear predictor, and their standardisation.
 
-    Internally the order is intercept, dense columns, categorical columns; `position` is the user's index of each.
+    Internally the order is intercept, dense, categorical and sparse columns; `position` is the user's index of each.
     """
 
     names: tuple[str, ...]
@@ -46,6 +48,7 @@ class Design:
     centre: np.ndarray = field(default_factory=lambda: np.empty(0))
     inverse_scale: np.ndarray = field(default_factory=lambda: np.empty(0))
     rounding: np.ndarray = field(default_factory=lambda: np.empty(0))
+    sparse: Sparse | None = None
 
     @property
     def width(self) -> int:
@@ -55,7 +58,25 @@ class Design:
     @property
     def dense_width(self) -> int:
         """Number of coefficients of the intercept and the dense columns."""
-        return self.width - sum(c.width for c in self.categorical)
+        return self.sparse_at - sum(c.width for c in self.categorical)
+
+    @property
+    def sparse_at(self) -> int:
+        """The place of the first sparse column, after all others."""
+        return self.width - (0 if self.sparse is None else self.sparse.width)
+
+    @property
+    def row_size(self) -> float:
+        """Numbers that a row holds on average."""
+        entries = 0.0 if self.sparse is None else self.sparse.data.size / max(self.n, 1)
+        return self.dense_width + len(self.categorical) + entries
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """For every column, the size of its entries over its spread."""
+        out = np.ones(self.width)
+        out[int(self.intercept) : self.dense_width] = self.rounding
+        return out
 
     def every(self, stride: int) -> Design:
         """Every stride-th row, copied."""
@@ -65,6 +86,7 @@ class Design:
             n=len(range(0, self.n, stride)),
             dense=tuple(np.ascontiguousarray(a[rows]) for a in self.dense),
             categorical=tuple(Categorical(np.ascontiguousarray(c.codes[rows]), c.width) for c in self.categorical),
+            sparse=None if self.sparse is None else self.sparse.take(rows),
         )
 
     def uncentred(self) -> Design:
@@ -86,6 +108,8 @@ class Design:
         if self.intercept and slopes.size:
             b[0] = exact_sum([beta[0], step[0]], np.r_[-self.centre, -self.centre], np.r_[slopes, small])
         b[at] = slopes + small
+        if self.sparse is not None and self.sparse.inverse_scale is not None:
+            b[self.sparse_at :] *= self.sparse.inverse_scale
         out = np.empty(self.width)
         out[self.position] = b
         return out
@@ -97,6 +121,8 @@ class Design:
         if self.intercept and self.dense_width > 1:
             b[0] = exact_sum([b[0]], self.centre, b[at : self.dense_width])
         b[at : self.dense_width] /= self.inverse_scale
+        if self.sparse is not None:
+            b[self.sparse_at :] /= self.sparse.scale
         return b
 
     def jacobian(self) -> np.ndarray:
@@ -105,6 +131,8 @@ class Design:
         scale = np.ones(self.width)
         at = int(self.intercept)
         scale[at : self.dense_width] = self.inverse_scale
+        if self.sparse is not None:
+            scale[self.sparse_at :] = self.sparse.scale
         out[self.position, np.arange(self.width)] = scale
         if self.intercept:
             out[self.position[0], at : self.dense_width] = -self.centre * self.inverse_scale
@@ -140,9 +168,10 @@ def make_design(
     categorical: Sequence[Categorical] = (),
     position: np.ndarray | None = None,
     present: np.ndarray | None = None,
+    sparse: Sparse | None = None,
 ) -> Design:
     """A Design with the standardisation of its dense columns taken from a strided sample of the rows present."""
-    width = int(intercept) + sum(1 if a.ndim == 1 else a.shape[1] for a in dense) + sum(c.width for c in categorical)
+    width = len(names)
     centre, spread, size = _moments(dense, n, present)
     if not intercept:
         centre = np.zeros_like(centre)
@@ -161,6 +190,7 @@ def make_design(
         centre,
         inverse_scale,
         np.where(spread > 0, size * inverse_scale, 1.0),
+        None if sparse is None else loops.scaled(sparse),
     )
 
 
@@ -262,12 +292,14 @@ class Rows:
         self.scaled = np.empty((size, self.width))
         self.codes: list[np.ndarray] = []
         self.z = self.buffer
+        self.span = (0, 0)
         self.centred = bool(np.any(design.centre))
         self.rescaled = bool(np.any(design.inverse_scale != 1.0))
 
     def load(self, start: int, stop: int) -> None:
         """Read rows start to stop."""
         d = self.design
+        self.span = (start, stop)
         self.codes = [c.codes[start:stop] for c in d.categorical]
         if self.in_place:
             self.z = d.dense[0][start:stop]
@@ -294,6 +326,8 @@ class Rows:
         for codes, c in zip(self.codes, self.design.categorical, strict=True):
             compiled(_categorical_predict)(codes, beta, at, out)
             at += c.width
+        if self.design.sparse is not None:
+            compiled(loops.sparse_predict)(*self._entries(self.design.sparse), beta, at, out)
 
     def score(self, u: np.ndarray, out: np.ndarray) -> None:
         """out += X'u."""
@@ -304,6 +338,8 @@ class Rows:
         for codes, c in zip(self.codes, self.design.categorical, strict=True):
             compiled(_categorical_score)(codes, u, out, at)
             at += c.width
+        if self.design.sparse is not None:
+            compiled(loops.sparse_score)(*self._entries(self.design.sparse), u, out, at)
 
     def gram(self, w: np.ndarray, out: np.ndarray) -> None:
         """out += X' diag(w) X, its lower triangle."""
@@ -325,6 +361,28 @@ class Rows:
                 compiled(_categorical_pair)(codes, other, w, out, at, to)
                 to += o.width
             at += c.width
+        if d.sparse is not None:
+            entries, to = self._entries(d.sparse), dense
+            compiled(loops.sparse_dense)(*entries, w, self._own(), out, at, first)
+            for codes, c in zip(self.codes, d.categorical, strict=True):
+                compiled(loops.sparse_categorical)(*entries, codes, w, out, at, to)
+                to += c.width
+            compiled(loops.sparse_gram)(*entries, w, out, at)
+
+    def squares(self, w: np.ndarray, out: np.ndarray) -> None:
+        """out += the diagonal of X' diag(w) X."""
+        d, at = self.design, self.design.dense_width
+        if self.first:
+            out[0] += w.sum()
+        out[self.first : at] += np.einsum("i,ij,ij->j", w, self.z, self.z)
+        for codes, c in zip(self.codes, d.categorical, strict=True):
+            compiled(_categorical_score)(codes, w, out, at)
+            at += c.width
+        if d.sparse is not None:
+            compiled(loops.sparse_squares)(*self._entries(d.sparse), w, out, at)
+
+    def _entries(self, s: Sparse) -> tuple[np.ndarray, np.ndarray, np.ndarray, int, int]:
+        return (s.indptr, s.indices, s.data, *self.span)
 
     def _scale(self, w: np.ndarray, scaled: np.ndarray) -> bool:
         if self.z.flags.writeable:
@@ -351,6 +409,11 @@ class Rows:
             rows = np.flatnonzero(codes >= 0)
             out[rows, at + codes[rows]] = 1.0
             at += c.width
+        if d.sparse is not None:
+            start, stop = self.span
+            s, first, last = d.sparse, d.sparse.indptr[start], d.sparse.indptr[stop]
+            rows = np.repeat(np.arange(stop - start), np.diff(s.indptr[start : stop + 1]))
+            out[rows, at + s.indices[first:last]] = s.data[first:last]
         return out
 
 

@@ -51,9 +51,7 @@ def maximise(
     if factor is None or factor.poor:
         design = likelihood.designs[0]
         root = likelihood.root(present.astype(float))
-        rounding = np.ones(p)
-        rounding[int(design.intercept) : design.dense_width] = design.rounding
-        kept[:p] = in_user_order(root, rounding, design.position)
+        kept[:p] = in_user_order(root, design.sizes, design.position)
         null = null_space_in_user_order(root, kept[:p], design.position)
         begin = np.where(kept, begin, 0.0) if design.intercept else begin
         first_evaluation = None

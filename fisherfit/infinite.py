@@ -41,9 +41,7 @@ def finite_part(
     columns = np.flatnonzero(kept[:p])
     if present.any():
         root = rest.root(present.astype(float))
-        rounding = np.ones(p)
-        rounding[int(design.intercept) : design.dense_width] = design.rounding
-        independent = in_user_order(root, rounding, design.position)
+        independent = in_user_order(root, design.sizes, design.position)
         inner_kept[:p] = independent & kept[:p]
         null = null_space_in_user_order(root, independent, design.position)
     else:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .blocks import Categorical, Design, make_design
 from .errors import InputError, InputTypeError
+from .sparse import Sparse
 from .table import Column, Table, shown
 
 RESERVED = ("Intercept", "alpha")
@@ -83,8 +84,8 @@ class Columns:
                 )
             if len(table.names) != len(self.terms):
                 raise InputError(_features(len(table.names), len(self.terms)))
-        if table.matrix is not None and table.matrix.shape[1] != len(self.terms):
-            raise InputError(_features(table.matrix.shape[1], len(self.terms)))
+        if not table.is_frame and len(table.names) != len(self.terms):
+            raise InputError(_features(len(table.names), len(self.terms)))
         names = tuple(t.name for t in self.terms) if self.named else table.names
         lacking = [name for name in names if name not in table.names]
         if lacking:
@@ -103,6 +104,8 @@ class Columns:
             missing_rows(table, names, "raise")
         if table.matrix is not None:
             return make_design(self.names, table.n, self.intercept, [table.matrix], present=present)
+        if table.sparse is not None:
+            return make_design(self.names, table.n, self.intercept, (), present=present, sparse=table.sparse)
         dense: list[np.ndarray] = []
         categorical: list[Categorical] = []
         internal: list[int] = []
@@ -158,7 +161,7 @@ class Chosen:
 
     def learn(self, table: Table, present: np.ndarray | None = None) -> Columns:
         """The terms: numeric columns as they are, categorical ones with the levels that occur in rows present."""
-        if table.matrix is not None:
+        if not table.is_frame:
             return Columns(tuple(Term(name) for name in self.needed), self.intercept, False)
         terms = []
         full = not self.intercept
@@ -211,6 +214,8 @@ def missing_rows(table: Table, names: Sequence[str], missing: str) -> np.ndarray
     """The rows with a missing value in a column that is used; an error where they are not to be dropped."""
     if table.matrix is not None:
         return _check_matrix(table.matrix, table.names, missing)
+    if table.sparse is not None:
+        return _check_sparse(table.sparse, table.names, missing)
     absent: np.ndarray | None = None
     for name in names:
         bad = check_column(table.column(name), missing)
@@ -251,6 +256,30 @@ def _refuse_infinite(values: np.ndarray, name: str) -> None:
         row = int(np.flatnonzero(infinite)[0])
         raise InputError(f"Input X contains infinity: column {name!r} has the value {values[row]} at row {row}; "
                          "remove the row or the column")  # fmt: skip
+
+
+def _check_sparse(columns: Sparse, names: Sequence[str], missing: str) -> np.ndarray | None:
+    """As `_check_matrix`, for the entries of sparse columns."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(np.sum(columns.data)):
+            return None
+    for at in np.flatnonzero(np.isinf(columns.data))[:1]:
+        raise InputError(
+            f"Input X contains infinity: column {names[columns.indices[at]]!r} has the value {columns.data[at]} at "
+            f"row {columns.entry_row(at)}; remove the row or the column"
+        )
+    entries = np.flatnonzero(np.isnan(columns.data))
+    if not entries.size:
+        return None
+    if missing == "raise":
+        at = entries[0]
+        raise InputError(
+            f"Input X contains NaN: column {names[columns.indices[at]]!r} has a missing value at row "
+            f"{columns.entry_row(at)}; use missing='drop' to leave such rows out, or fill them"
+        )
+    absent = np.zeros(columns.n, bool)
+    absent[np.searchsorted(columns.indptr, entries, side="right") - 1] = True
+    return absent
 
 
 def _check_matrix(matrix: np.ndarray, names: Sequence[str], missing: str) -> np.ndarray | None:

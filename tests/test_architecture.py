@@ -12,7 +12,7 @@ ROOT = Path(fisherfit.__file__).parent
 LAYERS = [
     {"errors"},
     {"special", "_threads", "datasets"},
-    {"_jit", "links", "families", "table"},
+    {"_jit", "sparse", "links", "families", "table"},
     {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files"},
     {"linalg", "likelihood", "separation"},
     {"solver", "bounds", "dispersion", "progress"},

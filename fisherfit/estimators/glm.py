@@ -138,8 +138,9 @@ class GLM(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array or table of shape (n, p)
-            NumPy array of any layout and dtype, or a pandas, polars or pyarrow table. String and categorical
-            columns of a table become categorical blocks. With a formula, the table it names columns of.
+            NumPy array of any layout and dtype, a scipy.sparse matrix or array of any format, or a pandas, polars
+            or pyarrow table. String and categorical columns of a table become categorical blocks. With a formula,
+            the table it names columns of.
         y : array of shape (n,), or (n, 2) for successes and failures
             The response; not given where a formula names it.
         sample_weight : array of shape (n,) or column name, optional
@@ -309,6 +310,11 @@ class GLM(RegressorMixin, BaseEstimator):
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)
         self.__dict__.update(values)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "result_")
