@@ -11,14 +11,16 @@ from . import bounds
 from . import separation as sep
 from .families import Family
 from .infinite import find_separation, finite_part
+from .information import squares
 from .likelihood import EXPECTED, Evaluation, Likelihood, dense_design
-from .linalg import EPS, cholesky, residuals
+from .linalg import EPS, Factor, cholesky, residuals
 from .model import DENSE_LIMIT, Fitted, Model, in_user_order, null_space_in_user_order
 from .solver import Solution, natural_gradient
 from .starts import interior_start, null_start
 
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
 PILOT = 32  # the pilot sees every 32nd row
+COVARIANCE_WIDTH = 4096  # columns of a design without matrices up to which the covariance is formed all the same
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
 
 
@@ -44,11 +46,13 @@ def maximise(
     model = Model(likelihood, canonical, has_dispersion, floor, count)
     first = _pilot(model, begin) if start is None and model.lazy else None
     begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
-    found_information = known.information
-    assert found_information is not None
     first_evaluation: Evaluation | None = known
-    factor = cholesky(found_information[:p, :p])
-    if factor is None or factor.poor:
+    wide = likelihood.matrix_free
+    if wide:
+        kept[:p] = squares(likelihood, present.astype(float)) > 0.0
+        begin = np.where(kept, begin, 0.0)
+    factor = None if wide else cholesky(known.information[:p, :p])
+    if not wide and (factor is None or factor.poor):
         design = likelihood.designs[0]
         root = likelihood.root(present.astype(float))
         kept[:p] = in_user_order(root, design.sizes, design.position)
@@ -65,7 +69,7 @@ def maximise(
     def solve(at: np.ndarray) -> Solution:
         return natural_gradient(
             model,
-            at,
+            np.where(kept, at, 0.0) if wide else at,
             first=first_evaluation if at is begin else None,
             free=kept,
             max_iter=max_iter,
@@ -96,7 +100,7 @@ def maximise(
     if edge is not None:
         return replace(edge, n_restarts=restarts, null=null)
     found = None
-    if _suspicious(likelihood, solution, kept):
+    if _suspicious(likelihood, solution, kept) and likelihood.n * p <= DENSE_LIMIT:
         found = find_separation(likelihood, family, kept)
     if found is not None:
         return replace(
@@ -135,18 +139,23 @@ def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> floa
 
 def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int) -> Fitted:
     information = solution.evaluation.information
-    assert information is not None
     size = kept.size
-    covariance = np.full((size, size), np.nan)
     factor = solution.factor
-    if factor is not None and factor.reciprocal_condition < WEAK and factor.matrix is not None:
+    formed = isinstance(information, np.ndarray) or size <= COVARIANCE_WIDTH
+    covariance = np.full((size, size), np.nan) if formed else None
+    if not isinstance(information, np.ndarray):
+        factor = None
+        if formed:
+            information = information.dense()
+            factor = cholesky(information[np.ix_(kept, kept)])
+    elif factor is not None and factor.reciprocal_condition < WEAK and factor.matrix is not None:
         # the inverse of a Cholesky factor loses the digits of the condition; a QR of the rows half of them
         better, _ = model.factor(solution.point, solution.evaluation, kept)
         factor = better if better is not None else factor
-    if factor is not None:
+    if factor is not None and covariance is not None:
         covariance[np.ix_(kept, kept)] = factor.inverse()
     evaluation = solution.evaluation
-    if model.is_linear and solution.converged and factor is not None and factor.matrix is None:
+    if model.is_linear and solution.converged and isinstance(factor, Factor) and factor.matrix is None:
         free = kept[: model.likelihood.designs[0].width]  # residuals as exact as the coefficients
         x, y = model.linear_system(free)
         rest = residuals(x, y, solution.point[: free.size][free], solution.step[: free.size][free])
@@ -167,9 +176,9 @@ def rounding_noise(model: Model, solution: Solution, kept: np.ndarray) -> float:
     eps times the Fisher length of the coefficients: the decrement of a score computed with errors of that size.
     """
     information = solution.evaluation.information
-    assert information is not None
+    diagonal = np.diag(information) if isinstance(information, np.ndarray) else information.diagonal()
     with np.errstate(all="ignore"):
-        length = float(np.sum(np.abs(np.diag(information)) * solution.theta**2)) / solution.dispersion
+        length = float(np.sum(np.abs(diagonal) * solution.theta**2)) / solution.dispersion
     return EPS * float(np.sqrt(length)) if np.isfinite(length) else 0.0
 
 

@@ -21,15 +21,20 @@ from .linalg import merge_roots
 BLOCK_BYTES = 3 * 1024 * 1024  # larger blocks leave the cache, smaller ones make threads wait for the interpreter
 STRIPE_BYTES = 64 * 1024 * 1024  # all stripes' matrices together
 THREAD_WORK = 400_000  # rows times columns below which threads cost more than they save
+MATRIX_BYTES = 1_000_000_000  # largest information matrix
+PRODUCT_WORK = 1500.0  # multiplications to an entry of a sparse design that a step by products costs, and a margin
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Log-likelihood (up to the base term), score and information at a point; additive over rows."""
+    """Log-likelihood (up to the base term), score and information at a point; additive over rows.
+
+    The information is a matrix, or an operator (`RowInformation`) where the design is too wide for one.
+    """
 
     loglik: float
     score: np.ndarray
-    information: np.ndarray | None
+    information: Any
     n: int
     kind: int
     pearson: float = 0.0
@@ -39,7 +44,7 @@ class Evaluation:
         return Evaluation(
             self.loglik + other.loglik,
             self.score + other.score,
-            self.information + other.information if both else None,  # type: ignore[operator]
+            self.information + other.information if both else None,
             self.n + other.n,
             self.kind,
             self.pearson + other.pearson,
@@ -56,6 +61,17 @@ class Likelihood:
     weight: np.ndarray
     offset: np.ndarray | None = None
     threads: int = 1
+    matrices: bool | None = None
+
+    @property
+    def matrix_free(self) -> bool:
+        """True where the information is an operator: its matrix would not fit, or not pay (or `matrices` says so)."""
+        if self.matrices is not None:
+            return not self.matrices
+        p, sparse = sum(self.widths), self.designs[0].sparse
+        if 8 * p * p > MATRIX_BYTES:
+            return True
+        return sparse is not None and p**3 / 3.0 > PRODUCT_WORK * (sparse.data.size + self.n)
 
     @property
     def n(self) -> int:
@@ -73,10 +89,16 @@ class Likelihood:
 
     def evaluate(self, theta: np.ndarray, kind: int = EXPECTED) -> Evaluation:
         """Log-likelihood, score and (kind EXPECTED or OBSERVED) information in one pass over the rows."""
-        parts = self._each_stripe(lambda rows, spans: self._sum(theta, kind, rows, spans))
+        matrix_free, k = self.matrix_free, len(self.designs)
+        w = np.empty((k * (k + 1) // 2, self.n)) if matrix_free and kind >= EXPECTED else None
+        parts = self.each_stripe(lambda rows, spans: self._sum(theta, kind, rows, spans, w))
         total = parts[0]
         for part in parts[1:]:
             total = total + part
+        if w is not None:
+            from .information import RowInformation
+
+            return replace(total, information=RowInformation(self, w))
         if total.information is not None:
             lower = np.tril(total.information, -1)
             full = lower + lower.T + np.diag(np.diag(total.information))
@@ -104,7 +126,7 @@ class Likelihood:
                 rows[parameter].load(start, stop)
                 rows[parameter].predict(beta, out[start:stop])
 
-        self._each_stripe(fill)
+        self.each_stripe(fill)
         if offset and parameter == 0 and self.offset is not None:
             out += self.offset
         return out
@@ -125,7 +147,7 @@ class Likelihood:
             return here
 
         out: np.ndarray | None = None
-        for part in self._each_stripe(factor):
+        for part in self.each_stripe(factor):
             out = merge_roots(out, part)
         assert out is not None
         return out
@@ -155,21 +177,24 @@ class Likelihood:
             return gram, score
 
         gram, score = np.zeros((p, p)), np.zeros(p)
-        for g, s in self._each_stripe(total):
+        for g, s in self.each_stripe(total):
             gram += g
             score += s
         lower = np.tril(gram, -1)
         return lower + lower.T + np.diag(np.diag(gram)), score
 
-    def _sum(self, theta: np.ndarray, kind: int, rows: list[Rows], spans: list[tuple[int, int]]) -> Evaluation:
+    def _sum(
+        self, theta: np.ndarray, kind: int, rows: list[Rows], spans: list[tuple[int, int]], kept: np.ndarray | None
+    ) -> Evaluation:
         betas = self.split(theta)
         k, p = len(self.designs), theta.size
         edges = np.concatenate([[0], np.cumsum(self.widths)])
         size = max(stop - start for start, stop in spans)
         store = np.empty((2 * k + k * (k + 1) // 2) * size)
         score = np.zeros(p)
-        grams = [np.zeros((width, width)) for width in self.widths] if kind >= EXPECTED else []
-        information = np.zeros((p, p)) if kind >= EXPECTED else None
+        matrices = kind >= EXPECTED and kept is None
+        grams = [np.zeros((width, width)) for width in self.widths] if matrices else []
+        information = np.zeros((p, p)) if matrices else None
         loglik = pearson = 0.0
         n = 0
         for start, stop in spans:
@@ -190,6 +215,8 @@ class Likelihood:
             if kind == EXPECTED:  # u^2 / w = weight (y - mu)^2 / V
                 first = w[0]
                 pearson += float(np.sum(np.divide(u[0] ** 2, first, out=np.zeros(m), where=first > 0.0)))
+            if kept is not None:
+                kept[:, start:stop] = w
             at = 0
             for j in range(k):
                 here = slice(edges[j], edges[j + 1])
@@ -206,10 +233,16 @@ class Likelihood:
             information[edges[j] : edges[j + 1], edges[j] : edges[j + 1]] = gram  # type: ignore[index]
         return Evaluation(loglik, score, information, n, kind, pearson)
 
-    def _each_stripe(self, task: Callable[[list[Rows], list[tuple[int, int]]], Any]) -> list[Any]:
+    def each_stripe(self, task: Callable[[list[Rows], list[tuple[int, int]]], Any]) -> list[Any]:
+        """task(rows, spans of rows) for every stripe, in order."""
         p = sum(self.widths)
-        size, stripes = plan(self.n, p)
-        threads = 1 if self.n * p < THREAD_WORK else self.threads
+        if self.matrix_free:
+            width = self.designs[0].row_size
+            size, stripes = plan_products(self.n, p, width)
+            threads = 1 if self.n * width < THREAD_WORK else self.threads
+        else:
+            size, stripes = plan(self.n, p)
+            threads = 1 if self.n * p < THREAD_WORK else self.threads
 
         def work(spans: list[tuple[int, int]]) -> Any:
             with np.errstate(all="ignore"):
@@ -229,10 +262,22 @@ def plan(n: int, p: int) -> tuple[int, list[list[tuple[int, int]]]]:
     """Block size, and blocks by stripe: a function of n and p alone."""
     size = int(np.clip(BLOCK_BYTES // (8 * max(p, 1)), 256, 65536))
     size = min(size, max(n, 1))
+    return size, _stripes(n, size, STRIPE_BYTES // (8 * max(p, 1) ** 2))
+
+
+def plan_products(n: int, p: int, width: float) -> tuple[int, list[list[tuple[int, int]]]]:
+    """The same for passes without matrices, whose stripes have a vector each; rows have `width` entries on average."""
+    size = int(np.clip(BLOCK_BYTES // (8 * (width + 8)), 256, 8192))
+    size = min(size, max(n, 1))
+    return size, _stripes(n, size, int(n * (width + 8) // (8 * max(p, 1))))
+
+
+def _stripes(n: int, size: int, most: int) -> list[list[tuple[int, int]]]:
+    """Blocks of rows, in stripes."""
     blocks = [(start, min(start + size, n)) for start in range(0, n, size)] or [(0, 0)]
-    count = int(np.clip(STRIPE_BYTES // (8 * max(p, 1) ** 2), 1, min(64, len(blocks))))
+    count = int(np.clip(most, 1, min(64, len(blocks))))
     edges = np.linspace(0, len(blocks), count + 1).astype(int)
-    return size, [blocks[a:b] for a, b in pairwise(edges)]
+    return [blocks[a:b] for a, b in pairwise(edges)]
 
 
 __all__ = ["EXPECTED", "OBSERVED", "SCORE", "VALUE", "Evaluation", "Likelihood", "dense_design", "plan"]

@@ -23,6 +23,7 @@ class Factor:
     upper: np.ndarray
     reciprocal_condition: float
     matrix: np.ndarray | None = None
+    missing: float = 0.0  # what s'd is below s'F^-1 s: nothing, for a factored matrix
 
     @property
     def poor(self) -> bool:

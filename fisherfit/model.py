@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,8 @@ class Model:
     def lazy(self) -> bool:
         """True where information is dear: many rows for every column."""
         p = sum(self.likelihood.widths)
+        if self.likelihood.matrix_free:
+            return False
         return self.likelihood.n * p >= LAZY_WORK and self.likelihood.n >= 100 * p
 
     def evaluate(self, theta: np.ndarray, kind: int) -> Evaluation:
@@ -106,14 +109,17 @@ def _solve_signed(root: np.ndarray, k: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A maximum with everything that is known of it, in standardised coordinates."""
+    """A maximum with everything that is known of it, in standardised coordinates.
+
+    Where the design is too wide for matrices, the information is an operator and the covariance None.
+    """
 
     theta: np.ndarray
     point: np.ndarray
     step: np.ndarray
     evaluation: Evaluation
-    information: np.ndarray
-    covariance: np.ndarray
+    information: Any
+    covariance: np.ndarray | None
     loglik: float
     decrement: float
     n_iter: int

@@ -194,6 +194,20 @@ def sparse_squares(indptr, indices, data, start, stop, w, out, at):
             out[at + indices[k]] += r * data[k] * data[k]
 
 
+def sparse_product(indptr, indices, data, start, stop, w, v, out, at):
+    """out += X' diag(w) X v for the rows from start to stop, X sparse columns after an intercept (at = 1) or none."""
+    for i in range(start, stop):
+        first, last = indptr[i], indptr[i + 1]
+        eta = v[0] if at == 1 else 0.0
+        for k in range(first, last):
+            eta += data[k] * v[at + indices[k]]
+        r = w[i] * eta
+        if at == 1:
+            out[0] += r
+        for k in range(first, last):
+            out[at + indices[k]] += data[k] * r
+
+
 def sparse_gram(indptr, indices, data, start, stop, w, out, at):
     """out += X' diag(w) X, the lower triangle."""
     for i in range(start, stop):
