@@ -18,8 +18,8 @@ from .linalg import EPS, Factor, cholesky
 
 MOST = 5000  # products to a solution, at the most
 LOOSE = 0.1  # relative error (in the metric of F) of a step far from the maximum
-CLOSE = 1e-11  # distance from the maximum, in standard errors, below which a step needs no digits
-LAST = 1e-2  # relative error of the step that the certificate is made of
+CLOSE = 3e-11  # distance from the maximum, in standard errors, below which a step needs no digits
+LAST = 0.1  # relative error of the step that the certificate is made of
 TIGHT = 1e-12  # relative error of a solution that is no step of the solver
 MARGIN = 0.5  # what the smallest eigenvalue may be of its estimate from the iteration
 
@@ -76,6 +76,10 @@ class Conjugate:
     def solve_tightly(self, right: np.ndarray) -> np.ndarray:
         """F^-1 right to about twelve digits in the metric of F."""
         return self._iterate(right, lambda decrement: TIGHT)
+
+    def solve_within(self, right: np.ndarray, relative: float) -> np.ndarray:
+        """F^-1 right to a relative error, in the metric of F."""
+        return self._iterate(right, lambda decrement: relative)
 
     def _product(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
@@ -159,13 +163,16 @@ def conjugate(
 
 
 def forcing(phi: float, total: float) -> Callable[[float], float]:
-    """How exactly a step is worth solving for, by its decrement: as exactly as the quadratic model holds there."""
+    """How exactly a step is worth solving for, by its decrement: as exactly as the quadratic model holds there.
+
+    With a distance lambda of n rows the model errs by about lambda / sqrt(n), more where few rows carry it.
+    """
 
     def relative(decrement: float) -> float:
         distance = float(np.sqrt(max(decrement / phi, 0.0)))
-        if distance <= 10.0 * CLOSE:
+        if distance <= 3.0 * CLOSE:
             return LAST
-        return min(LOOSE, max(distance / np.sqrt(total), CLOSE / max(distance, 1e-300)))
+        return min(LOOSE, max((distance / np.sqrt(total)) ** 0.75, CLOSE / distance))
 
     return relative
 

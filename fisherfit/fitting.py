@@ -9,18 +9,19 @@ import numpy as np
 
 from . import bounds
 from . import separation as sep
+from .conjugate import MARGIN, Conjugate
 from .families import Family
 from .infinite import find_separation, finite_part
-from .information import squares
 from .likelihood import EXPECTED, Evaluation, Likelihood, dense_design
 from .linalg import EPS, Factor, cholesky, residuals
-from .model import DENSE_LIMIT, Fitted, Model, in_user_order, null_space_in_user_order
+from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, in_user_order, null_space_in_user_order
+from .nullspace import null_space_by_probes
 from .solver import Solution, natural_gradient
 from .starts import interior_start, null_start
 
+DIVERGES = 0.1  # the same, of a path that has no end though its separation cannot be shown
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
 PILOT = 32  # the pilot sees every 32nd row
-COVARIANCE_WIDTH = 4096  # columns of a design without matrices up to which the covariance is formed all the same
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
 
 
@@ -47,9 +48,9 @@ def maximise(
     first = _pilot(model, begin) if start is None and model.lazy else None
     begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
     first_evaluation: Evaluation | None = known
-    wide = likelihood.matrix_free
+    wide, complete = likelihood.matrix_free, True
     if wide:
-        kept[:p] = squares(likelihood, present.astype(float)) > 0.0
+        kept[:p], null, complete = null_space_by_probes(likelihood, present)
         begin = np.where(kept, begin, 0.0)
     factor = None if wide else cholesky(known.information[:p, :p])
     if not wide and (factor is None or factor.poor):
@@ -100,13 +101,15 @@ def maximise(
     if edge is not None:
         return replace(edge, n_restarts=restarts, null=null)
     found = None
-    if _suspicious(likelihood, solution, kept) and likelihood.n * p <= DENSE_LIMIT:
-        found = find_separation(likelihood, family, kept)
+    if suspicious := _suspicious(likelihood, solution, kept):
+        found = find_separation(likelihood, family, kept, solution.step)
     if found is not None:
-        return replace(
-            finite_part(likelihood, family, found, canonical, kept, max_iter, tol), n_restarts=restarts, null=null
-        )
-    return replace(_regular(model, solution, kept, null, restarts), design=likelihood.designs[0])
+        fitted = finite_part(likelihood, family, found, canonical, kept, max_iter, tol)
+        return replace(fitted, n_restarts=restarts, null=null, rank_certain=complete)
+    if suspicious and wide and solution.converged and _moves(likelihood, solution) > DIVERGES:
+        solution = replace(solution, reason="diverging")
+    fitted = _regular(model, solution, kept, null, restarts)
+    return replace(fitted, design=likelihood.designs[0], rank_certain=complete)
 
 
 def _pilot(model: Model, begin: np.ndarray) -> tuple[np.ndarray, Evaluation] | None:
@@ -141,19 +144,15 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
     information = solution.evaluation.information
     size = kept.size
     factor = solution.factor
-    formed = isinstance(information, np.ndarray) or size <= COVARIANCE_WIDTH
-    covariance = np.full((size, size), np.nan) if formed else None
-    if not isinstance(information, np.ndarray):
-        factor = None
-        if formed:
-            information = information.dense()
-            factor = cholesky(information[np.ix_(kept, kept)])
-    elif factor is not None and factor.reciprocal_condition < WEAK and factor.matrix is not None:
+    if isinstance(factor, Factor) and factor.reciprocal_condition < WEAK and factor.matrix is not None:
         # the inverse of a Cholesky factor loses the digits of the condition; a QR of the rows half of them
         better, _ = model.factor(solution.point, solution.evaluation, kept)
         factor = better if better is not None else factor
-    if factor is not None and covariance is not None:
-        covariance[np.ix_(kept, kept)] = factor.inverse()
+    information, covariance = covariance_formed(information, factor, kept)
+    widest = np.full(size if covariance is None else 0, np.nan)
+    if isinstance(factor, Conjugate) and covariance is None:  # F^-1 is at most diag(F)^-1 over the smallest eigenvalue
+        with np.errstate(all="ignore"):
+            widest[kept] = 1.0 / (factor.scale * np.sqrt(MARGIN * factor.smallest))
     evaluation = solution.evaluation
     if model.is_linear and solution.converged and isinstance(factor, Factor) and factor.matrix is None:
         free = kept[: model.likelihood.designs[0].width]  # residuals as exact as the coefficients
@@ -166,7 +165,7 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
         evaluation, information, covariance, evaluation.loglik,
         float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
         sep.Separation(np.zeros(model.likelihood.n, bool)), np.zeros(0, int), (), np.ones(size, bool),
-        history=solution.history,
+        history=solution.history, widest=widest,
     )  # fmt: skip
 
 
@@ -210,10 +209,16 @@ def _suspicious(likelihood: Likelihood, solution: Solution, kept: np.ndarray) ->
     p = likelihood.designs[0].width
     design = likelihood.designs[0]
     bound = np.abs(solution.step[:p])
-    if float(bound.sum()) * np.sqrt(likelihood.n) * 16.0 < MOVES and not design.categorical:
+    standardised = not design.categorical and design.sparse is None
+    if standardised and float(bound.sum()) * np.sqrt(likelihood.n) * 16.0 < MOVES:
         return False
+    return _moves(likelihood, solution) > MOVES
+
+
+def _moves(likelihood: Likelihood, solution: Solution) -> float:
+    """How far the last step moves some linear predictor."""
     move = likelihood.linear_predictor(solution.step, 0, offset=False)
-    return bool(np.abs(move[likelihood.weight > 0.0]).max(initial=0.0) > MOVES)
+    return float(np.abs(move[likelihood.weight > 0.0]).max(initial=0.0))
 
 
 def _bounded(

@@ -9,49 +9,93 @@ import numpy as np
 
 from . import separation as sep
 from .families import Family
+from .information import RowInformation
 from .likelihood import EXPECTED, Likelihood, dense_design
-from .model import Fitted, Model, in_user_order, null_space_in_user_order
+from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, in_user_order, null_space_in_user_order
+from .nullspace import null_space_by_probes
 from .solver import natural_gradient
 from .starts import null_start
 
+STILL = 1e-4  # a column whose part of the last step is shorter than this stands still
+MOVING = 500  # moving columns up to which a linear program looks for separation in a large design
 
-def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray) -> Any:
+
+def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray, step: np.ndarray) -> Any:
+    """The separated rows, a direction, the cone, the signs of rows, and the columns that all these are about."""
     present = likelihood.weight > 0.0
     signs = sep.row_signs(family.name, likelihood.kernels.links[0].name, likelihood.y, present)
     if signs is None or not signs.any():
         return None
     p = likelihood.designs[0].width
-    x = dense_design(likelihood)[:, kept[:p]]
+    if likelihood.matrix_free and likelihood.n * p > DENSE_LIMIT:
+        return _find_among_moving(likelihood, kept[:p], step[:p], signs, present)
+    columns = np.flatnonzero(kept[:p])
+    x = dense_design(likelihood)[:, columns]
     found = sep.recession(x, signs, present)
-    return None if found is None else (*found, signs)
+    return None if found is None else (*found, signs, columns)
+
+
+def _find_among_moving(
+    likelihood: Likelihood, kept: np.ndarray, step: np.ndarray, signs: np.ndarray, present: np.ndarray
+) -> Any:
+    """The same where the design is too large for one linear program: among the columns that the last step moves.
+
+    A direction of recession of some columns is one of all. The last step of a path that runs away has moved every
+    separated row by about 1 and the others by nothing.
+    """
+    single = replace(likelihood, designs=likelihood.designs[:1])
+    size = np.sqrt(RowInformation(single, present.astype(float)[None]).diagonal())
+    columns = np.flatnonzero(kept & (np.abs(step) * size > STILL))
+    if not 0 < columns.size <= MOVING:
+        return None
+    x = columns_of(single, columns)
+    rows = np.flatnonzero(np.any(x != 0.0, axis=1))
+    found = sep.recession(x[rows], signs[rows], present[rows])
+    if found is None:
+        return None
+    separated = np.zeros(signs.size, bool)
+    separated[rows[found[0]]] = True
+    return separated, found[1], found[2], signs, columns
+
+
+def columns_of(likelihood: Likelihood, columns: np.ndarray) -> np.ndarray:
+    """Some columns of the standardised design of the first parameter, dense."""
+    out = np.empty((likelihood.n, columns.size))
+    for k, j in enumerate(columns):
+        unit = np.zeros(sum(likelihood.widths))
+        unit[j] = 1.0
+        out[:, k] = likelihood.linear_predictor(unit, offset=False)
+    return out
 
 
 def finite_part(
     likelihood: Likelihood, family: Family, found: Any, canonical: bool, kept: np.ndarray, max_iter: int, tol: float
 ) -> Fitted:
     """The limit of a separated fit: the maximum over the other rows, plus a long way along the recession."""
-    rows, direction, cone, signs = found
+    rows, direction, cone, signs, columns = found
     design = likelihood.designs[0]
     p = design.width
     rest = replace(likelihood, weight=np.where(rows, 0.0, likelihood.weight))
-    user = design.jacobian()
     present = rest.weight > 0.0
     inner_kept = np.zeros_like(kept)
     inner_kept[p:] = kept[p:]
-    columns = np.flatnonzero(kept[:p])
-    if present.any():
+    if not present.any():
+        null = np.eye(p)[:, columns]
+    elif likelihood.matrix_free:
+        independent, null, _ = null_space_by_probes(rest, present)
+        inner_kept[:p] = independent & kept[:p]
+    else:
         root = rest.root(present.astype(float))
         independent = in_user_order(root, design.sizes, design.position)
         inner_kept[:p] = independent & kept[:p]
         null = null_space_in_user_order(root, independent, design.position)
-    else:
-        null = np.eye(p)
-    null = null[:, np.any(null != 0.0, axis=0)]
-    movable = (user @ null) if null.size else np.zeros((p, 0))
+    inside = np.isin(np.arange(p), columns)
+    null = null[:, np.any(null != 0.0, axis=0) & ~np.any(null[~inside] != 0.0, axis=0)]
+    movable = design.transform(null) if null.size else np.zeros((p, 0))
     size = np.abs(movable).max(axis=0, initial=0.0)
     movable = movable / np.where(size > 0, size, 1.0)
     infinite_user = np.any(np.abs(movable) > 1e-9, axis=1)
-    infinite_user &= np.isin(np.arange(p), design.position[columns])
+    infinite_user &= design.reached(inside)
     model = Model(rest, canonical, False, 0.0, float(np.count_nonzero(present)))
     if present.any() and inner_kept[:p].any():
         begin = null_start(rest, family)
@@ -69,9 +113,7 @@ def finite_part(
         theta = np.zeros(kept.size)
         evaluation = rest.evaluate(theta, EXPECTED)
         factor, n_iter, decrement = None, 1, 0.0
-    covariance = np.full((kept.size, kept.size), np.nan)
-    if factor is not None:
-        covariance[np.ix_(inner_kept, inner_kept)] = factor.inverse()
+    information, covariance = covariance_formed(evaluation.information, factor, inner_kept)
     full_direction = np.zeros(kept.size)
     full_direction[columns] = direction
     theta = theta + _far(likelihood, theta, full_direction, rows, signs) * full_direction
@@ -80,17 +122,22 @@ def finite_part(
         basis = null[columns] if columns.size != p else null
     names = design.names
     at = np.flatnonzero(infinite_user)
-    jacobian = user[:, columns]
+    jacobian = design.transform(_units(p, columns))
     signs_of = sep.coefficient_signs(cone, at, jacobian, np.asarray(basis))
     coefficients = {names[j]: s for j, s in zip(at, signs_of, strict=True) if s != "finite"}
     finite_user = np.ones(kept.size, bool)
     finite_user[: len(names)] = ~np.isin(np.array(names), list(coefficients))
-    assert evaluation.information is not None
     return Fitted(
-        theta, theta, np.zeros_like(theta), evaluation, evaluation.information, covariance, evaluation.loglik,
+        theta, theta, np.zeros_like(theta), evaluation, information, covariance, evaluation.loglik,
         float(np.sqrt(decrement)), max(n_iter, 1), 0, "separated", kept, np.zeros((p, 0)),
         sep.Separation(rows, coefficients), np.zeros(0, int), (), finite_user,
     )  # fmt: skip
+
+
+def _units(p: int, columns: np.ndarray) -> np.ndarray:
+    out = np.zeros((p, columns.size))
+    out[columns, np.arange(columns.size)] = 1.0
+    return out
 
 
 def _far(

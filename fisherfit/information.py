@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from . import _threads
 from . import sparse as loops
 from ._jit import compiled
 from .blocks import Design, Rows
@@ -69,12 +70,13 @@ class RowInformation:
         assert s is not None
         kernel = compiled(loops.sparse_product)
 
-        def work(rows: list[Rows], spans: list[tuple[int, int]]) -> np.ndarray:
+        def work(spans: list[tuple[int, int]]) -> np.ndarray:
             out = np.zeros(v.size)
             kernel(s.indptr, s.indices, s.data, spans[0][0], spans[-1][1], w, v, out, at)
             return out
 
-        return total(lik.each_stripe(work))
+        _, stripes, threads = lik.plan()
+        return total(_threads.run(work, stripes, threads))
 
     def score(self, u: np.ndarray) -> np.ndarray:
         """X'u of the first parameter."""
@@ -131,11 +133,6 @@ class RowInformation:
         return out
 
 
-def squares(likelihood: Likelihood, weight: np.ndarray) -> np.ndarray:
-    """The diagonal of X' diag(weight) X of the first parameter."""
-    return RowInformation(replace(likelihood, designs=likelihood.designs[:1]), weight[None]).diagonal()
-
-
 def total(parts: list[np.ndarray]) -> np.ndarray:
     """The sum of the parts, in their order."""
     out = parts[0]
@@ -147,9 +144,7 @@ def total(parts: list[np.ndarray]) -> np.ndarray:
 def _only_sparse(likelihood: Likelihood) -> bool:
     """True for one parameter with an intercept, perhaps, and sparse columns."""
     design = likelihood.designs[0]
-    return (
-        len(likelihood.designs) == 1 and design.sparse is not None and design.sparse_at == int(design.intercept)
-    )
+    return len(likelihood.designs) == 1 and design.sparse is not None and design.sparse_at == int(design.intercept)
 
 
 def _dense_only(likelihood: Likelihood) -> Likelihood:
@@ -161,4 +156,4 @@ def _dense_only(likelihood: Likelihood) -> Likelihood:
     return replace(likelihood, designs=(few,))
 
 
-__all__ = ["RowInformation", "squares"]
+__all__ = ["RowInformation"]

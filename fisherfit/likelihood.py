@@ -233,16 +233,17 @@ class Likelihood:
             information[edges[j] : edges[j + 1], edges[j] : edges[j + 1]] = gram  # type: ignore[index]
         return Evaluation(loglik, score, information, n, kind, pearson)
 
+    def plan(self) -> tuple[int, list[list[tuple[int, int]]], int]:
+        """Rows to a block, blocks by stripe, and threads for them."""
+        p = sum(self.widths)
+        if not self.matrix_free:
+            return *plan(self.n, p), 1 if self.n * p < THREAD_WORK else self.threads
+        width = self.designs[0].row_size
+        return *plan_products(self.n, p, width), 1 if self.n * width < THREAD_WORK else self.threads
+
     def each_stripe(self, task: Callable[[list[Rows], list[tuple[int, int]]], Any]) -> list[Any]:
         """task(rows, spans of rows) for every stripe, in order."""
-        p = sum(self.widths)
-        if self.matrix_free:
-            width = self.designs[0].row_size
-            size, stripes = plan_products(self.n, p, width)
-            threads = 1 if self.n * width < THREAD_WORK else self.threads
-        else:
-            size, stripes = plan(self.n, p)
-            threads = 1 if self.n * p < THREAD_WORK else self.threads
+        size, stripes, threads = self.plan()
 
         def work(spans: list[tuple[int, int]]) -> Any:
             with np.errstate(all="ignore"):

@@ -13,6 +13,7 @@ from .likelihood import Evaluation, Likelihood, dense_design
 from .linalg import Factor, cholesky, from_root, independent_columns, least_squares, null_space
 
 LAZY_WORK = 2_000_000  # rows times columns from which on passes are saved: a pilot on a sample, and chord steps
+COVARIANCE_WIDTH = 4096  # columns of a design without matrices up to which the covariance is formed all the same
 DENSE_LIMIT = 50_000_000  # rows times columns up to which the fallbacks hold the design in memory
 
 
@@ -133,6 +134,24 @@ class Fitted:
     finite: np.ndarray = field(default_factory=lambda: np.ones(0, bool))
     design: Design | None = None  # where it is not the likelihood's own
     history: tuple[float, ...] = ()
+    rank_certain: bool = True
+    widest: np.ndarray = field(
+        default_factory=lambda: np.empty(0)
+    )  # bounds of standard errors, if not formed, at phi 1
+
+
+def covariance_formed(information: Any, factor: Any, kept: np.ndarray) -> tuple[Any, np.ndarray | None]:
+    """The information, as a matrix where that is affordable, and its inverse on the columns kept (None: not formed)."""
+    size = kept.size
+    if not isinstance(information, np.ndarray):
+        if size > COVARIANCE_WIDTH:
+            return information, None
+        information = information.dense()
+        factor = cholesky(information[np.ix_(kept, kept)])
+    covariance = np.full((size, size), np.nan)
+    if isinstance(factor, Factor):
+        covariance[np.ix_(kept, kept)] = factor.inverse()
+    return information, covariance
 
 
 def in_user_order(root: np.ndarray, rounding: np.ndarray, position: np.ndarray) -> np.ndarray:

@@ -45,20 +45,23 @@ def fit_with_bound(
         return inside
     score = np.append(poisson.evaluation.score, slope)
     size = p + 1
-    information, covariance = np.zeros((size, size)), np.full((size, size), np.nan)
-    information[:p, :p], covariance[:p, :p] = poisson.information, poisson.covariance
+    information, covariance = poisson.information, poisson.covariance
+    if covariance is not None:
+        information, covariance = np.zeros((size, size)), np.full((size, size), np.nan)
+        information[:p, :p], covariance[:p, :p] = poisson.information, poisson.covariance
     evaluation = replace(poisson.evaluation, loglik=at_edge, score=score, information=information)
     return replace(
         poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0),
         evaluation=evaluation, loglik=at_edge, information=information, covariance=covariance,
         kept=np.append(poisson.kept, True), boundary_parameters=("alpha",), finite=np.append(poisson.finite, True),
+        widest=np.append(poisson.widest, np.nan) if poisson.widest.size else poisson.widest,
     )  # fmt: skip
 
 
 def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood) -> Fitted:
     """Put the exact expected information of alpha in place of the one that the steps used."""
     alpha = float(fitted.point[-1])
-    if fitted.boundary_parameters or not np.isfinite(alpha):
+    if fitted.boundary_parameters or not np.isfinite(alpha) or fitted.covariance is None:
         return fitted
     mu = likelihood.kernels.links[0].mean(likelihood.linear_predictor(fitted.point))
     weight = np.where(fitted.separation.rows, 0.0, likelihood.weight)

@@ -139,7 +139,7 @@ def natural_gradient(
             secants.append((moved_by[free], before[free] - evaluation.score[free]))
             step = _embed(secant_step(factor, secants, evaluation.score[free]), free)
         else:
-            factor, step = _direction(problem, theta, evaluation, free)
+            factor, step = _direction(problem, theta, evaluation, free, factor)
             secants = []
         if factor is None and evaluation.kind == OBSERVED:
             evaluation, newton = problem.evaluate(theta, EXPECTED), None
@@ -202,7 +202,9 @@ def natural_gradient(
         theta, evaluation = moved
 
 
-def secant_step(factor: Factor | Conjugate, secants: list[tuple[np.ndarray, np.ndarray]], score: np.ndarray) -> np.ndarray:
+def secant_step(
+    factor: Factor | Conjugate, secants: list[tuple[np.ndarray, np.ndarray]], score: np.ndarray
+) -> np.ndarray:
     """The step by a kept factor, corrected for what earlier chord steps did to the score.
 
     The two-loop recursion of BFGS with the factored information as its initial metric (Nocedal & Wright, 2006,
@@ -238,12 +240,16 @@ def _certify(
 
 
 def _direction(
-    problem: Problem, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray
+    problem: Problem,
+    theta: np.ndarray,
+    evaluation: Evaluation,
+    free: np.ndarray,
+    before: Factor | Conjugate | None = None,
 ) -> tuple[Factor | Conjugate | None, np.ndarray]:
     """The factored information on the free coordinates, and the natural gradient."""
     assert evaluation.information is not None
     if not isinstance(evaluation.information, np.ndarray):
-        return _direction_by_products(problem, evaluation, free)
+        return _direction_by_products(problem, evaluation, free, before)
     information = evaluation.information if free.all() else evaluation.information[np.ix_(free, free)]
     factor = cholesky(information)
     step: np.ndarray | None = None
@@ -258,11 +264,13 @@ def _direction(
 
 
 def _direction_by_products(
-    problem: Problem, evaluation: Evaluation, free: np.ndarray
+    problem: Problem, evaluation: Evaluation, free: np.ndarray, before: Factor | Conjugate | None
 ) -> tuple[Conjugate | None, np.ndarray]:
     """The natural gradient by conjugate gradients, as exactly as it is worth at its length."""
     relative = forcing(problem.dispersion(evaluation), problem.total)
     factor = conjugate(evaluation.information, free, relative)
+    if factor is not None and isinstance(before, Conjugate):
+        factor.smallest = before.smallest  # what earlier solutions have seen of the spectrum
     step = np.full(int(free.sum()), np.nan) if factor is None else factor.solve(evaluation.score[free])
     if factor is None or not np.all(np.isfinite(step)):
         return None, np.zeros(free.size)

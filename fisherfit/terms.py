@@ -87,7 +87,8 @@ class Columns:
         if not table.is_frame and len(table.names) != len(self.terms):
             raise InputError(_features(len(table.names), len(self.terms)))
         names = tuple(t.name for t in self.terms) if self.named else table.names
-        lacking = [name for name in names if name not in table.names]
+        there = set(table.names)
+        lacking = [name for name in names if name not in there]
         if lacking:
             raise InputError(
                 f"column {lacking[0]!r} of the fit is missing from the table"

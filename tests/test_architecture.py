@@ -16,6 +16,7 @@ LAYERS = [
     {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files"},
     {"linalg", "likelihood", "separation"},
     {"information", "conjugate"},
+    {"nullspace"},
     {"solver", "bounds", "dispersion", "progress"},
     {"model"},
     {"starts"},
