@@ -151,6 +151,17 @@ class Design:
         scale = np.concatenate([scale, np.ones(matrix.shape[0] - self.width)])
         return scale[order], out if np.all(order[1:] > order[:-1]) else out[np.ix_(order, order)]
 
+    def contrast(self, j: int) -> np.ndarray:
+        """The row of the matrix of `to_user` that makes the user's coefficient j."""
+        scale, first = self._rows_of_jacobian()
+        k = int(np.flatnonzero(self.position == j)[0])
+        out = np.zeros(self.width)
+        if self.intercept and k == 0:
+            out[: first.size] = scale[0] * first
+        else:
+            out[k] = scale[k]
+        return out
+
     def reached(self, marked: np.ndarray) -> np.ndarray:
         """The coefficients of `to_user`, and further parameters, that depend on one that is marked."""
         _, first = self._rows_of_jacobian()

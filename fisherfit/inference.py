@@ -57,12 +57,7 @@ def kind_of(model: Any, nobs: float, rank: int) -> tuple[str, float]:
 def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     """sum of u u' over rows; a frequency weight counts as that many rows."""
     k, p = len(likelihood.designs), theta.size
-    u, _ = likelihood.row_terms(theta, SCORE)
-    weight = likelihood.weight
-    share = u
-    if model.weight_type == "frequency":
-        with np.errstate(all="ignore"):
-            share = np.where(weight > 0, u / np.sqrt(weight), 0.0)
+    share = row_shares(model, likelihood, theta)
     out = np.zeros((p, p))
     edges = np.concatenate([[0], np.cumsum(likelihood.widths)])
     for a in range(k):
@@ -76,6 +71,15 @@ def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
             out[edges[a] : edges[a + 1], edges[b] : edges[b + 1]] = block
             out[edges[b] : edges[b + 1], edges[a] : edges[a + 1]] = block.T
     return out
+
+
+def row_shares(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
+    """The rows' scores whose products make the meat, a column for every row."""
+    u, _ = likelihood.row_terms(theta, SCORE)
+    if model.weight_type != "frequency":
+        return u
+    with np.errstate(all="ignore"):
+        return np.where(likelihood.weight > 0, u / np.sqrt(likelihood.weight), 0.0)
 
 
 def minimum_norm(

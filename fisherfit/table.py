@@ -72,6 +72,14 @@ class Table:
                 self.known[name] = read_column(name, self.frame[name])
         return self.known[name]
 
+    def entries(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows and values of the entries of a sparse column of a pandas table, which zero fills; None for others."""
+        native = self.frame[name].to_native() if self.frame is not None else None
+        dtype = getattr(native, "dtype", None)
+        if type(dtype).__name__ != "SparseDtype" or dtype.kind not in "fiub" or dtype.fill_value != 0:
+            return None
+        return native.array.sp_index.indices, np.asarray(native.array.sp_values, float)
+
     def take(self, rows: np.ndarray) -> Table:
         """The rows where `rows` is True."""
         numbers = np.flatnonzero(rows) if self.rows is None else self.rows[rows]
@@ -244,6 +252,8 @@ def read_column(name: str, series: Any) -> Column:
     """A narwhals series as numbers or as codes and levels."""
     dtype = series.dtype
     plain = getattr(series.to_native(), "dtype", None)
+    if type(plain).__name__ == "SparseDtype":
+        return read_column(name, nw.from_native(series.to_native().sparse.to_dense(), series_only=True))
     if dtype == nw.Boolean or dtype.is_numeric() or (isinstance(plain, np.dtype) and plain.kind in "fiub"):
         return Column(name, _numbers(series))
     if dtype in (nw.Categorical, nw.Enum):

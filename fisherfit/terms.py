@@ -10,7 +10,7 @@ import numpy as np
 
 from .blocks import Categorical, Design, make_design
 from .errors import InputError, InputTypeError
-from .sparse import Sparse
+from .sparse import Sparse, join
 from .table import Column, Table, shown
 
 RESERVED = ("Intercept", "alpha")
@@ -111,8 +111,16 @@ class Columns:
         categorical: list[Categorical] = []
         internal: list[int] = []
         categorical_at: list[int] = []
+        sparse: list[tuple[np.ndarray, np.ndarray]] = []
+        sparse_at: list[int] = []
         at = int(self.intercept)
         for term, name in zip(self.terms, names, strict=True):
+            entries = table.entries(name) if term.levels is None else None
+            if entries is not None:
+                sparse.append(entries)
+                sparse_at.append(at)
+                at += 1
+                continue
             column, width = table.column(name), len(term.columns)
             if term.levels is not None:
                 categorical.append(Categorical(term.codes(column, present), width))
@@ -123,8 +131,11 @@ class Columns:
                 dense.append(column.values)
             (internal if term.levels is None else categorical_at).extend(range(at, at + width))
             at += width
-        position = np.array([0] * int(self.intercept) + internal + categorical_at, dtype=int)
-        return make_design(self.names, table.n, self.intercept, _together(dense), categorical, position, present)
+        position = np.array([0] * int(self.intercept) + internal + categorical_at + sparse_at, dtype=int)
+        joined = join(sparse, table.n) if sparse else None
+        return make_design(
+            self.names, table.n, self.intercept, _together(dense), categorical, position, present, joined
+        )
 
 
 def _together(dense: list[np.ndarray]) -> list[np.ndarray]:
@@ -167,8 +178,8 @@ class Chosen:
         terms = []
         full = not self.intercept
         for name in self.needed:
-            column = table.column(name)
-            if column.levels is None:
+            column = None if table.entries(name) is not None else table.column(name)
+            if column is None or column.levels is None:
                 terms.append(Term(name))
             else:
                 terms.append(Term(name, used_levels(column, present), full))
@@ -219,6 +230,9 @@ def missing_rows(table: Table, names: Sequence[str], missing: str) -> np.ndarray
         return _check_sparse(table.sparse, table.names, missing)
     absent: np.ndarray | None = None
     for name in names:
+        entries = table.entries(name)
+        if entries is not None and np.all(np.isfinite(entries[1])):
+            continue
         bad = check_column(table.column(name), missing)
         if bad is not None:
             absent = bad if absent is None else absent | bad

@@ -23,6 +23,7 @@ LAYERS = [
     {"infinite"},
     {"fitting", "prepare", "prediction"},
     {"overdispersion", "inference"},
+    {"columnwise"},
     {"summary", "result"},
     {"estimators"},
     {"cli", "__init__"},
