@@ -127,72 +127,16 @@ class Design:
 
     def jacobian(self) -> np.ndarray:
         """The matrix of `to_user`."""
-        return self.transform(np.eye(self.width))
-
-    def transform(self, columns: np.ndarray) -> np.ndarray:
-        """The matrix of `to_user` times `columns`."""
-        scale, first = self._rows_of_jacobian()
-        out = np.empty_like(columns)
-        rows = scale[:, None] * columns
-        if self.intercept:
-            rows[0] = scale[0] * (first @ columns[: first.size])
-        out[self.position] = rows
-        return out
-
-    def congruent(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A scale for every row, and U M U' for the matrix diag(scale) U of `to_user` (and 1 for further rows)."""
-        scale, first = self._rows_of_jacobian()
-        out = matrix.copy()
-        if self.intercept:
-            d = first.size
-            out[0] = first @ out[:d]
-            out[:, 0] = out[:, :d] @ first
-        order = self._user_order(matrix.shape[0])
-        scale = np.concatenate([scale, np.ones(matrix.shape[0] - self.width)])
-        return scale[order], out if np.all(order[1:] > order[:-1]) else out[np.ix_(order, order)]
-
-    def contrast(self, j: int) -> np.ndarray:
-        """The row of the matrix of `to_user` that makes the user's coefficient j."""
-        scale, first = self._rows_of_jacobian()
-        k = int(np.flatnonzero(self.position == j)[0])
-        out = np.zeros(self.width)
-        if self.intercept and k == 0:
-            out[: first.size] = scale[0] * first
-        else:
-            out[k] = scale[k]
-        return out
-
-    def reached(self, marked: np.ndarray) -> np.ndarray:
-        """The coefficients of `to_user`, and further parameters, that depend on one that is marked."""
-        _, first = self._rows_of_jacobian()
-        out = marked.copy()
-        if self.intercept:
-            out[0] = np.any(marked[: first.size] & (first != 0.0))
-        return out[self._user_order(marked.size)]
-
-    def bound(self, errors: np.ndarray) -> np.ndarray:
-        """Upper bounds of the standard errors of `to_user`, from upper bounds on the standardised scale."""
-        scale, first = self._rows_of_jacobian()
-        out = errors.copy()
-        if self.intercept:
-            out[0] = np.abs(first) @ errors[: first.size]
-        out[: self.width] *= scale
-        return out[self._user_order(errors.size)]
-
-    def _user_order(self, size: int) -> np.ndarray:
-        return np.concatenate([np.argsort(self.position), np.arange(self.width, size)])
-
-    def _rows_of_jacobian(self) -> tuple[np.ndarray, np.ndarray]:
-        """The largest entry in every row, and the first row over its own on the intercept and the dense columns."""
+        out = np.zeros((self.width, self.width))
         scale = np.ones(self.width)
-        scale[int(self.intercept) : self.dense_width] = self.inverse_scale
+        at = int(self.intercept)
+        scale[at : self.dense_width] = self.inverse_scale
         if self.sparse is not None:
             scale[self.sparse_at :] = self.sparse.scale
-        first = np.concatenate([[1.0], -self.centre * self.inverse_scale])
+        out[self.position, np.arange(self.width)] = scale
         if self.intercept:
-            scale[0] = np.abs(first).max()
-            first = first / scale[0]
-        return scale, first
+            out[self.position[0], at : self.dense_width] = -self.centre * self.inverse_scale
+        return out
 
 
 def exact_sum(first: Sequence[float], a: np.ndarray, b: np.ndarray) -> float:

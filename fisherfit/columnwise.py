@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import coordinates
 from .conjugate import conjugate
 from .families import NegativeBinomial
 from .inference import kind_of, row_shares
@@ -46,7 +47,9 @@ def selected_errors(
         theta = np.concatenate([theta, tail])
     free = np.ones(theta.size, bool)
     free[:p], null, _ = null_space_by_probes(lik, lik.weight > 0.0)
-    estimable = np.all(np.abs(design.transform(null)) <= 1e-9 * np.abs(null).max(axis=0, initial=1.0), axis=1)
+    estimable = np.all(
+        np.abs(coordinates.transform(design, null)) <= 1e-9 * np.abs(null).max(axis=0, initial=1.0), axis=1
+    )
     factor = conjugate(lik.evaluate(theta, OBSERVED if kind == "observed" else EXPECTED).information, free)
     share = row_shares(model, lik, theta) if kind in ("HC0", "HC1") else None
     out = np.full(len(wanted), np.nan)
@@ -54,7 +57,7 @@ def selected_errors(
         if factor is None or not estimable[j]:
             continue
         a = np.zeros(theta.size)
-        a[:p] = design.contrast(j)
+        a[:p] = coordinates.contrast(design, j)
         size = float(np.abs(a).max())
         v = np.zeros(theta.size)
         v[free] = factor.solve_tightly(a[free] / size)

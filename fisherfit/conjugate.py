@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from scipy import linalg
+from scipy.linalg import lapack
 
 from .linalg import EPS, Factor, cholesky
 
@@ -136,7 +136,9 @@ class Conjugate:
         a, b = np.array(alphas), np.array(betas[:-1])
         diagonal = 1.0 / a
         diagonal[1:] += b / a[:-1]
-        values = linalg.eigvalsh_tridiagonal(diagonal, np.sqrt(b) / a[:-1]) if a.size > 1 else diagonal
+        values, failed = lapack.dsterf(diagonal, np.sqrt(b) / a[:-1]) if a.size > 1 else (diagonal, 0)
+        if failed:
+            return
         self.smallest = min(self.smallest, max(float(values[0]), EPS))
         self.largest = max(self.largest, float(values[-1]))
 

@@ -14,7 +14,7 @@ from .families import Family
 from .infinite import find_separation, finite_part
 from .likelihood import EXPECTED, Evaluation, Likelihood, dense_design
 from .linalg import EPS, Factor, cholesky, residuals
-from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, in_user_order, null_space_in_user_order
+from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, in_user_order, is_large, null_space_in_user_order
 from .nullspace import null_space_by_probes
 from .solver import Solution, natural_gradient
 from .starts import interior_start, null_start
@@ -49,11 +49,11 @@ def maximise(
     begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
     first_evaluation: Evaluation | None = known
     wide, complete = likelihood.matrix_free, True
-    if wide:
-        kept[:p], null, complete = null_space_by_probes(likelihood, present)
-        begin = np.where(kept, begin, 0.0)
     factor = None if wide else cholesky(known.information[:p, :p])
-    if not wide and (factor is None or factor.poor):
+    poor = factor is None or factor.poor
+    if wide or (poor and is_large(likelihood)):
+        kept[:p], null, complete = null_space_by_probes(likelihood, present)
+    elif poor:
         design = likelihood.designs[0]
         root = likelihood.root(present.astype(float))
         kept[:p] = in_user_order(root, design.sizes, design.position)
@@ -70,7 +70,7 @@ def maximise(
     def solve(at: np.ndarray) -> Solution:
         return natural_gradient(
             model,
-            np.where(kept, at, 0.0) if wide else at,
+            at,
             first=first_evaluation if at is begin else None,
             free=kept,
             max_iter=max_iter,
@@ -106,7 +106,7 @@ def maximise(
     if found is not None:
         fitted = finite_part(likelihood, family, found, canonical, kept, max_iter, tol)
         return replace(fitted, n_restarts=restarts, null=null, rank_certain=complete)
-    if suspicious and wide and solution.converged and _moves(likelihood, solution) > DIVERGES:
+    if suspicious and is_large(likelihood) and solution.converged and _moves(likelihood, solution) > DIVERGES:
         solution = replace(solution, reason="diverging")
     fitted = _regular(model, solution, kept, null, restarts)
     return replace(fitted, design=likelihood.designs[0], rank_certain=complete)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import coordinates
 from .blocks import Design
 from .kernels import OBSERVED, SCORE
 from .likelihood import Likelihood
@@ -39,9 +40,9 @@ def covariance_of(
     else:
         bread = bread * phi
     # rows of the Jacobian may be 1e200 in size: standard errors are taken before their squares over- or underflow
-    scale, outside = design.congruent(np.nan_to_num(bread))
+    scale, outside = coordinates.congruent(design, np.nan_to_num(bread))
     if fitted.null.shape[1] == 0 and not fitted.separation:
-        unknown = design.reached(~finite)
+        unknown = coordinates.reached(design, ~finite)
         outside[unknown, :] = np.nan
         outside[:, unknown] = np.nan
     return outside * scale[:, None] * scale, scale * np.sqrt(np.diag(outside))

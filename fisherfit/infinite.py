@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from . import coordinates
 from . import separation as sep
 from .families import Family
 from .information import RowInformation
 from .likelihood import EXPECTED, Likelihood, dense_design
-from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, in_user_order, null_space_in_user_order
+from .model import Fitted, Model, covariance_formed, in_user_order, is_large, null_space_in_user_order
 from .nullspace import null_space_by_probes
 from .solver import natural_gradient
 from .starts import null_start
@@ -27,7 +28,7 @@ def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray, st
     if signs is None or not signs.any():
         return None
     p = likelihood.designs[0].width
-    if likelihood.matrix_free and likelihood.n * p > DENSE_LIMIT:
+    if is_large(likelihood):
         return _find_among_moving(likelihood, kept[:p], step[:p], signs, present)
     columns = np.flatnonzero(kept[:p])
     x = dense_design(likelihood)[:, columns]
@@ -81,7 +82,7 @@ def finite_part(
     inner_kept[p:] = kept[p:]
     if not present.any():
         null = np.eye(p)[:, columns]
-    elif likelihood.matrix_free:
+    elif likelihood.matrix_free or is_large(likelihood):
         independent, null, _ = null_space_by_probes(rest, present)
         inner_kept[:p] = independent & kept[:p]
     else:
@@ -91,11 +92,11 @@ def finite_part(
         null = null_space_in_user_order(root, independent, design.position)
     inside = np.isin(np.arange(p), columns)
     null = null[:, np.any(null != 0.0, axis=0) & ~np.any(null[~inside] != 0.0, axis=0)]
-    movable = design.transform(null) if null.size else np.zeros((p, 0))
+    movable = coordinates.transform(design, null) if null.size else np.zeros((p, 0))
     size = np.abs(movable).max(axis=0, initial=0.0)
     movable = movable / np.where(size > 0, size, 1.0)
     infinite_user = np.any(np.abs(movable) > 1e-9, axis=1)
-    infinite_user &= design.reached(inside)
+    infinite_user &= coordinates.reached(design, inside)
     model = Model(rest, canonical, False, 0.0, float(np.count_nonzero(present)))
     if present.any() and inner_kept[:p].any():
         begin = null_start(rest, family)
@@ -122,7 +123,7 @@ def finite_part(
         basis = null[columns] if columns.size != p else null
     names = design.names
     at = np.flatnonzero(infinite_user)
-    jacobian = design.transform(_units(p, columns))
+    jacobian = coordinates.transform(design, _units(p, columns))
     signs_of = sep.coefficient_signs(cone, at, jacobian, np.asarray(basis))
     coefficients = {names[j]: s for j, s in zip(at, signs_of, strict=True) if s != "finite"}
     finite_user = np.ones(kept.size, bool)

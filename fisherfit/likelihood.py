@@ -22,7 +22,7 @@ BLOCK_BYTES = 3 * 1024 * 1024  # larger blocks leave the cache, smaller ones mak
 STRIPE_BYTES = 64 * 1024 * 1024  # all stripes' matrices together
 THREAD_WORK = 400_000  # rows times columns below which threads cost more than they save
 MATRIX_BYTES = 1_000_000_000  # largest information matrix
-PRODUCT_WORK = 1500.0  # multiplications to an entry of a sparse design that a step by products costs, and a margin
+PRODUCT_WORK = 400.0  # multiplications to an entry of a sparse design that a step by products costs, and a margin
 
 
 @dataclass(frozen=True, eq=False)

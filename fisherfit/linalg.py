@@ -54,9 +54,14 @@ class Factor:
 
     def inverse(self) -> np.ndarray:
         """information^-1, the covariance."""
-        half = linalg.solve_triangular(self.upper, np.eye(self.scale.size), check_finite=False)
-        half = half / self.scale[:, None]
-        return np.asarray(half @ half.T)
+        if self.scale.size == 0:
+            return np.empty((0, 0))
+        upper, _ = lapack.dpotri(self.upper)  # zeros stay below the diagonal
+        out = np.asarray(upper + upper.T)
+        out[np.diag_indices(self.scale.size)] = np.diag(upper)
+        out /= self.scale[:, None]
+        out /= self.scale
+        return out
 
 
 def cholesky(information: np.ndarray) -> Factor | None:

@@ -55,6 +55,8 @@ class Model:
     ) -> tuple[Factor | None, np.ndarray | None]:
         """The information factored by QR of the rows, and the step from the same QR."""
         lik = self.likelihood
+        if is_large(lik):  # Cholesky's solution must do: its errors are in the certificate
+            return None, None
         p = lik.designs[0].width
         here, rest = free[:p], free[p:]
         u, w = lik.row_terms(theta)
@@ -138,6 +140,12 @@ class Fitted:
     widest: np.ndarray = field(
         default_factory=lambda: np.empty(0)
     )  # bounds of standard errors, if not formed, at phi 1
+
+
+def is_large(likelihood: Likelihood) -> bool:
+    """True for sparse and very wide designs of which no dense copy and no QR factor is to be made."""
+    wide = likelihood.matrix_free or likelihood.designs[0].sparse is not None
+    return wide and likelihood.n * likelihood.designs[0].width > DENSE_LIMIT
 
 
 def covariance_formed(information: Any, factor: Any, kept: np.ndarray) -> tuple[Any, np.ndarray | None]:

@@ -17,7 +17,8 @@ from .likelihood import Likelihood
 
 PROBES = 64  # dependencies, beyond proportional columns, that are looked for
 ZEROS = 1000  # columns of zeros that get a null vector of their own
-SCREEN = 1e-5  # relative error of the first look at a probe
+SCREEN = 1e-6  # relative error of the first look at a probe
+NOTHING = 1e-5  # a part in the null space shorter than this is not seen: one random vector in 100,000 has such
 VANISHES = 1e-7  # length of X n, over that of its columns, that is rounding
 SMALL = 1e-6  # entries of a null vector, over its largest, that are rounding
 
@@ -38,7 +39,7 @@ def null_space_by_probes(likelihood: Likelihood, present: np.ndarray) -> tuple[n
         A boolean array of shape (p,), an array of shape (p, d) with a column for every dependency, and False where
         there are more than `PROBES` of them, or the columns are too nearly dependent to tell.
     """
-    single = replace(likelihood, designs=likelihood.designs[:1])
+    single = replace(likelihood, designs=likelihood.designs[:1], matrices=False)
     gram = RowInformation(single, present.astype(float)[None])
     design = single.designs[0]
     norm = np.sqrt(gram.diagonal())
@@ -76,7 +77,7 @@ def _proportional(
     """
     n = gram.likelihood.n
     with np.errstate(all="ignore"):
-        keys = np.stack([gram.score(gram.w[0] * random.normal(size=n)) / norm for _ in range(3)])
+        keys = np.stack([gram.score(gram.w[0] * random.normal(size=n)) / norm for _ in range(2)])
     sign = np.where(keys[0] < 0.0, -1.0, 1.0)
     keys = keys * sign
     order = np.flatnonzero(kept)
@@ -112,14 +113,14 @@ def _probe(gram: RowInformation, kept: np.ndarray, random: np.random.Generator) 
     complete = factor is None or size == 0
     while factor is not None and not complete and basis.shape[1] <= PROBES:
         rest, error = _residue(gram, factor, kept, random.normal(size=size), SCREEN, basis)
-        if np.linalg.norm(rest) <= 10.0 * error:  # nothing but what the solution lacks
+        if np.linalg.norm(rest) <= max(3.0 * error, NOTHING):  # nothing but what the solution lacks
             complete = error < 0.1 * np.sqrt(size)
             break
         rest, error = _residue(gram, factor, kept, random.normal(size=size), 0.0, basis)
         rest = rest / np.linalg.norm(rest)
         full = np.zeros(kept.size)
         full[kept] = rest / factor.scale
-        if _length(gram, full, np.sqrt(gram.diagonal())) > VANISHES:
+        if not _length(gram, full, np.sqrt(gram.diagonal())) <= VANISHES:
             complete = error < 0.1 * np.sqrt(size)
             break
         basis = np.column_stack([basis, rest])

@@ -14,7 +14,7 @@ LAYERS = [
     {"special", "_threads", "datasets"},
     {"_jit", "sparse", "links", "families", "table"},
     {"kernels", "blocks", "expressions", "formula", "terms", "check", "response", "arguments", "files"},
-    {"linalg", "likelihood", "separation"},
+    {"linalg", "likelihood", "separation", "coordinates"},
     {"information", "conjugate"},
     {"nullspace"},
     {"solver", "bounds", "dispersion", "progress"},

@@ -141,8 +141,8 @@ class GLM(RegressorMixin, BaseEstimator):
         ----------
         X : array or table of shape (n, p)
             NumPy array of any layout and dtype, a scipy.sparse matrix or array of any format, or a pandas, polars
-            or pyarrow table (pandas columns may be sparse). String and categorical columns of a table become categorical blocks. With a formula,
-            the table it names columns of.
+            or pyarrow table (columns of pandas may be sparse). String and categorical columns of a table become
+            categorical blocks. With a formula, the table it names columns of.
         y : array of shape (n,), or (n, 2) for successes and failures
             The response; not given where a formula names it.
         sample_weight : array of shape (n,) or column name, optional
@@ -273,8 +273,10 @@ class GLM(RegressorMixin, BaseEstimator):
         data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
         names = list(data.design.names)
         if names != list(self.result_.names[: len(names)]) or data.design.n != self._predictor.n_rows:
-            raise InputError(f"X has {data.design.n} rows and {len(names)} coefficients, which are not those of the fit "
-                             f"({self._predictor.n_rows} and {self.result_.rank}); pass the data of the fit")  # fmt: skip
+            raise InputError(
+                f"X has {data.design.n} rows and {len(names)} coefficients, the fit had {self._predictor.n_rows} and "
+                f"{len(self.result_.names)}, or others; pass the data of the fit"
+            )
         wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
         lookup = {name: j for j, name in enumerate(names)}
         for name in wanted:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import coordinates
 from ..blocks import Design
 from ..dispersion import DispersionLikelihood
 from ..errors import (
@@ -193,7 +194,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if fitted.null.shape[1]:
         aliased = [names[design.position[j]] for j in np.flatnonzero(~fitted.kept[:p])]
         aliased.sort(key=names.index)
-        null = design.transform(fitted.null)
+        null = coordinates.transform(design, fitted.null)
         coefficients[:p], covariance, estimable[:p] = minimum_norm(coefficients[:p], covariance, null, design.intercept)
         if covariance is not None:
             with np.errstate(all="ignore"):
@@ -341,9 +342,11 @@ def _widest(fitted: Fitted, design: Design, bse: np.ndarray, phi: float, floor: 
         if fitted.covariance is not None:
             if not np.any(bse == 0):
                 return bse
-            scale, inner = design.congruent(np.nan_to_num(fitted.covariance))
+            scale, inner = coordinates.congruent(design, np.nan_to_num(fitted.covariance))
             return np.where(bse == 0, np.sqrt(floor) * scale * np.sqrt(np.diag(inner)), bse)
-        return np.sqrt(phi if phi > 0 else floor) * design.bound(fitted.widest) if fitted.widest.size else bse
+        return (
+            np.sqrt(phi if phi > 0 else floor) * coordinates.bound(design, fitted.widest) if fitted.widest.size else bse
+        )
 
 
 __all__ = ["Report", "report"]
