@@ -45,7 +45,8 @@ def maximise(
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
     begin = null_start(likelihood, family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
-    first = _pilot(model, begin) if start is None and model.lazy else None
+    many = likelihood.designs[0].sparse is None  # in every 32nd row sparse columns may have no entries, or separate
+    first = _pilot(model, begin) if start is None and model.lazy and many else None
     begin, known = first if first is not None else (begin, likelihood.evaluate(begin, EXPECTED))
     first_evaluation: Evaluation | None = known
     wide, complete = likelihood.matrix_free, True

@@ -47,6 +47,8 @@ def null_space_by_probes(likelihood: Likelihood, present: np.ndarray) -> tuple[n
     random = np.random.default_rng(0)
     null = _units(~kept)
     null += _proportional(gram, norm, kept, design.position, random)
+    if int(kept.sum()) > np.count_nonzero(present) + PROBES:  # more dependencies than could be found
+        return kept, np.array(null).reshape(len(null), norm.size).T, False
     found, complete = _probe(gram, kept, random)
     if found.shape[1]:
         order = np.argsort(design.position)

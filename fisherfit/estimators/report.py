@@ -132,7 +132,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     frequency = model.weight_type == "frequency"
     present = likelihood.weight > 0.0
     nobs = float(data.user_weight[present].sum()) if frequency else float(np.count_nonzero(present))
-    rank = int(fitted.kept[:p].sum())
+    rank = int(min(fitted.kept[:p].sum(), np.count_nonzero(present)))
     shown = _Numbering(data.kept_rows)
     rows, boundary_rows = shown.mask(rows), shown.indices(fitted.boundary_rows)
     df_resid = nobs - rank - int(has_alpha)
