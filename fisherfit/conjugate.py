@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from scipy import linalg
 from scipy.linalg import lapack
 
 from .linalg import EPS, Factor, cholesky
@@ -21,6 +22,7 @@ LOOSE = 0.1  # relative error (in the metric of F) of a step far from the maximu
 CLOSE = 3e-11  # distance from the maximum, in standard errors, below which a step needs no digits
 LAST = 0.1  # relative error of the step that the certificate is made of
 TIGHT = 1e-12  # relative error of a solution that is no step of the solver
+EACH = 60  # products up to which eigenvalues are estimated after each
 MARGIN = 0.5  # what the smallest eigenvalue may be of its estimate from the iteration
 
 
@@ -102,7 +104,7 @@ class Conjugate:
         direction, rho = z.copy(), float(r @ z)
         alphas: list[float] = []
         betas: list[float] = []
-        gained, start = 0.0, rho
+        gained, start, look = 0.0, rho, EACH
         self.missing = 0.0
         if not np.isfinite(rho):
             return np.full_like(r, np.nan)
@@ -124,10 +126,12 @@ class Conjugate:
             alphas.append(alpha)
             betas.append(rho / before)
             direction = z + betas[-1] * direction
-            if step < 40 or step % 10 == 0:
+            enough = relative(gained) ** 2 * gained
+            if step < EACH or step >= look or rho <= MARGIN * self.smallest * enough:
                 self._see(alphas, betas)
+                look = int(1.2 * step) + 1
             self.missing = rho / (MARGIN * self.smallest)
-            if self.missing <= relative(gained) ** 2 * gained:
+            if self.missing <= enough:
                 break
         return d / self.scale
 
@@ -136,9 +140,13 @@ class Conjugate:
         a, b = np.array(alphas), np.array(betas[:-1])
         diagonal = 1.0 / a
         diagonal[1:] += b / a[:-1]
-        values, failed = lapack.dsterf(diagonal, np.sqrt(b) / a[:-1]) if a.size > 1 else (diagonal, 0)
-        if failed:
-            return
+        beside = np.sqrt(b) / a[:-1]
+        if a.size <= EACH:
+            values, failed = lapack.dsterf(diagonal, beside) if a.size > 1 else (diagonal, 0)
+            if failed:
+                return
+        else:  # by bisection, the smallest alone
+            values = linalg.eigvalsh_tridiagonal(diagonal, beside, select="i", select_range=(0, 0))
         self.smallest = min(self.smallest, max(float(values[0]), EPS))
         self.largest = max(self.largest, float(values[-1]))
 

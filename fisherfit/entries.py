@@ -45,6 +45,26 @@ def add_entries_score(shape, start, m, u, out):
 
 
 @inlined
+def multiply_entries(shape, start, m, w, v, eta, out):
+    """With eta = Zv of the other columns: eta = diag(w) (eta + Xv) and out += X'eta, for a block.
+
+    Row by row: the entries and the length of a row are known the second time.
+    """
+    ends, indices, data = entries_of(shape, start, m)
+    at = shape[WIDTH] - shape[SPARSE]
+    there, here = v[at:], out[at:]
+    for i in range(m):
+        begin, end = np.uint64(ends[i]), np.uint64(ends[i + 1])
+        total = eta[i]
+        for k in range(begin, end):
+            total += data[k] * there[indices[k]]
+        total *= w[i]
+        eta[i] = total
+        for k in range(begin, end):
+            here[indices[k]] += data[k] * total
+
+
+@inlined
 def add_entries_squares(shape, start, m, w, out):
     """out += the diagonal of X' diag(w) X for a block."""
     ends, indices, data = entries_of(shape, start, m)

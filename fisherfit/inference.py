@@ -42,7 +42,7 @@ def covariance_of(
     # rows of the Jacobian may be 1e200 in size: standard errors are taken before their squares over- or underflow
     scale, outside = coordinates.congruent(design, np.nan_to_num(bread))
     if fitted.null.shape[1] == 0 and not fitted.separation:
-        unknown = coordinates.reached(design, ~finite)
+        unknown = coordinates.reached(design, np.isnan(np.diag(bread)))
         outside[unknown, :] = np.nan
         outside[:, unknown] = np.nan
     return outside * scale[:, None] * scale, scale * np.sqrt(np.diag(outside))

@@ -406,7 +406,7 @@ def plan(n: int, p: int, width: float, matrices: bool = True) -> tuple[int, tupl
     """
     size = min(max(128, min(int(BLOCK_BYTES / (8 * max(width, 1.0))), 4096)), max(n, 1))
     blocks = max(1, -(-n // size))
-    room = STRIPE_BYTES // (8 * max(p, 1) ** 2) if matrices else int(n * (width + 8.0) / (8 * max(p, 1)))
+    room = STRIPE_BYTES // (8 * max(p, 1) ** 2) if matrices else int(n * (width + 8.0) / (16 * max(p, 1)))
     count = max(1, min(room, max(STRIPES, int(n * width) // LONGEST)))
     edges = np.linspace(0, blocks, min(count, blocks) + 1).astype(int) * size
     return size, tuple(pairwise([*edges[:-1].tolist(), n]))

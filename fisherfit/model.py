@@ -17,6 +17,7 @@ LAZY_WORK = 2_000_000  # rows times columns from which on passes are saved: a pi
 COVARIANCE_WIDTH = 4096  # columns of a design without matrices up to which the covariance is formed all the same
 ROWS_WORK = 1e10  # n p^2 up to which a QR of the rows is cheap
 LOST = 1e-12  # reciprocal condition below which a Cholesky factor has no digits left
+DENSE_WIDTH = 1000  # columns of sparse and very wide designs up to which they do so
 DENSE_LIMIT = 50_000_000  # rows times columns up to which the fallbacks hold the design in memory
 
 
@@ -160,8 +161,9 @@ class Fitted:
 
 def is_large(likelihood: Likelihood) -> bool:
     """True for sparse and very wide designs of which no dense copy and no QR factor is to be made."""
+    p = likelihood.designs[0].width
     wide = likelihood.matrix_free or likelihood.designs[0].sparse is not None
-    return wide and likelihood.n * likelihood.designs[0].width > DENSE_LIMIT
+    return wide and (likelihood.n * p > DENSE_LIMIT or p > DENSE_WIDTH)
 
 
 def rank_by_probes(likelihood: Likelihood) -> bool:

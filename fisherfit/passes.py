@@ -43,6 +43,7 @@ from .entries import (
     add_entries_score,
     add_entries_squares,
     expand_entries,
+    multiply_entries,
     predict_entries,
 )
 from .native import TILE, WIDEST, call_rows, pointer
@@ -257,8 +258,12 @@ def _make_product(stamp: str) -> Callable[..., Any]:
                 places[k], leads[k] = load(shapes[k], columns, standards, begin, m, here)
                 part = v[edges[k] : edges[k + 1]]
                 predict(blas, shapes[k], categories, places[k], leads[k], begin, m, part, eta[k, :m])
-                if shapes[k, SPARSE]:
+                if shapes[k, SPARSE] and n_parameters > 1:
                     predict_entries(shapes[k], begin, m, part, eta[k])
+            if shapes[0, SPARSE] and n_parameters == 1:
+                multiply_entries(shapes[0], begin, m, w[0, begin : begin + m], v, eta[0], out)
+                add_score(blas, shapes[0], categories, places[0], leads[0], begin, m, eta[0], out)
+                continue
             moved[:] = 0.0
             pair = 0
             for k in range(n_parameters):

@@ -75,7 +75,7 @@ class Table:
 
     def entries(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Rows and values of the entries of a sparse column of a pandas table, which zero fills; None for others."""
-        native: Any = self.frame[name].to_native() if self.frame is not None else None
+        native: Any = self.frame[name].to_native() if self.frame is not None and name in self.names else None
         dtype: Any = getattr(native, "dtype", None)
         if type(dtype).__name__ != "SparseDtype" or dtype.kind not in "fiub" or dtype.fill_value != 0:
             return None

@@ -197,8 +197,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
             f"{', ...' if len(aliased) > 6 else ''}. The coefficients are the minimum-norm solution; predictions do "
             "not depend on it, standard errors are NaN where a coefficient is not estimable", RankWarning))  # fmt: skip
     if not fitted.rank_certain:
-        notes.append(("columns are so nearly dependent that the rank of the design is not certain; coefficients of "
-                      "columns that are combinations of others may not be named in aliased_", RankWarning))  # fmt: skip
+        notes.append(("the rank of the design is not certain: columns may be combinations of others beyond those in "
+                      "aliased_, more than can be looked for or too nearly so to tell", RankWarning))  # fmt: skip
     bse[~estimable] = np.nan
     if fitted.null.shape[1] and covariance is not None:
         covariance = covariance.copy()
