@@ -1,4 +1,4 @@
-"""A design as numbers: dense columns, centred and scaled as they are read, and categorical columns as codes.
+"""A design as numbers: dense columns, centred and scaled as they are read, categories as codes, sparse columns.
 
 The table is never copied: the pass over the rows reads a block of them into a buffer, whatever the layout of the
 source, and centres it there; large arrays of doubles it reads where they are. In the standardised coordinates
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .sparse import Sparse, scaled
+
 SAMPLE = 1000  # rows that the centre and the scale of a column are taken from
 IN_PLACE_SIZE = 2_000_000  # entries from which on mildly scaled doubles are read in place
 MILD = 4.0  # largest centre, in units of the spread, that needs no centring there
@@ -23,6 +25,7 @@ SCALE_LIMIT = 900  # exponents of two that a scale may have
 
 #: places in the row of a design in `Layout.shapes`
 INTERCEPT, DENSE, FIRST_COLUMN, N_CATEGORIES, FIRST_CATEGORY, WIDTH, ORDER, HOW, ADDRESS, LEAD = range(10)
+SPARSE, ROW_ENDS, INDICES, ENTRIES = range(10, 14)  # number of sparse columns, and the addresses of their arrays
 BY_ROW, BY_COLUMN = 0, 1  # ORDER: which of the two indices of a block of dense columns varies faster
 COLUMNS, IN_PLACE, DOUBLE_ROWS, SINGLE_ROWS = 0, 1, 2, 3  # HOW a block is read
 
@@ -39,7 +42,7 @@ class Categorical:
 class Design:
     """Columns of one linear predictor, and their standardisation.
 
-    Internally the order is intercept, dense columns, categorical columns; `position` is the user's index of each.
+    Internally the order is intercept, dense, categorical and sparse columns; `position` is the user's index of each.
     """
 
     names: tuple[str, ...]
@@ -51,6 +54,7 @@ class Design:
     centre: np.ndarray = field(default_factory=lambda: np.empty(0))
     inverse_scale: np.ndarray = field(default_factory=lambda: np.empty(0))
     rounding: np.ndarray = field(default_factory=lambda: np.empty(0))
+    sparse: Sparse | None = None
 
     @property
     def width(self) -> int:
@@ -60,7 +64,25 @@ class Design:
     @property
     def dense_width(self) -> int:
         """Number of coefficients of the intercept and the dense columns."""
-        return self.width - sum(c.width for c in self.categorical)
+        return self.sparse_at - sum(c.width for c in self.categorical)
+
+    @property
+    def sparse_at(self) -> int:
+        """The place of the first sparse column, after all others."""
+        return self.width - (0 if self.sparse is None else self.sparse.width)
+
+    @property
+    def row_size(self) -> float:
+        """Numbers that a row holds on average."""
+        entries = 0.0 if self.sparse is None else self.sparse.data.size / max(self.n, 1)
+        return self.dense_width + len(self.categorical) + entries
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """For every column, the size of its entries over its spread."""
+        out = np.ones(self.width)
+        out[int(self.intercept) : self.dense_width] = self.rounding
+        return out
 
     @cached_property
     def layout(self) -> Layout:
@@ -75,6 +97,7 @@ class Design:
             n=len(range(0, self.n, stride)),
             dense=tuple(a[rows] for a in self.dense),
             categorical=tuple(Categorical(np.ascontiguousarray(c.codes[rows]), c.width) for c in self.categorical),
+            sparse=None if self.sparse is None else self.sparse.take(rows),
         )
 
     def uncentred(self) -> Design:
@@ -96,6 +119,8 @@ class Design:
         if self.intercept and slopes.size:
             b[0] = exact_sum([beta[0], step[0]], np.r_[-self.centre, -self.centre], np.r_[slopes, small])
         b[at] = slopes + small
+        if self.sparse is not None and self.sparse.inverse_scale is not None:
+            b[self.sparse_at :] *= self.sparse.inverse_scale
         out = np.empty(self.width)
         out[self.position] = b
         return out
@@ -107,6 +132,8 @@ class Design:
         if self.intercept and self.dense_width > 1:
             b[0] = exact_sum([b[0]], self.centre, b[at : self.dense_width])
         b[at : self.dense_width] /= self.inverse_scale
+        if self.sparse is not None:
+            b[self.sparse_at :] /= self.sparse.scale
         return b
 
     def jacobian(self) -> np.ndarray:
@@ -115,6 +142,8 @@ class Design:
         scale = np.ones(self.width)
         at = int(self.intercept)
         scale[at : self.dense_width] = self.inverse_scale
+        if self.sparse is not None:
+            scale[self.sparse_at :] = self.sparse.scale
         out[self.position, np.arange(self.width)] = scale
         if self.intercept:
             out[self.position[0], at : self.dense_width] = -self.centre * self.inverse_scale
@@ -150,6 +179,7 @@ def make_design(
     categorical: Sequence[Categorical] = (),
     position: np.ndarray | None = None,
     present: np.ndarray | None = None,
+    sparse: Sparse | None = None,
     like: Design | None = None,
 ) -> Design:
     """A Design with the standardisation of its dense columns taken from a strided sample of the rows present.
@@ -159,7 +189,7 @@ def make_design(
     dense = [_plain(a) for a in dense]
     if like is not None:
         return replace(like, n=n, dense=tuple(dense), categorical=tuple(categorical))
-    width = int(intercept) + sum(1 if a.ndim == 1 else a.shape[1] for a in dense) + sum(c.width for c in categorical)
+    width = len(names)
     centre, spread, size = _moments(dense, n, present)
     if not intercept:
         centre = np.zeros_like(centre)
@@ -178,6 +208,7 @@ def make_design(
         centre,
         inverse_scale,
         np.where(spread > 0, size * inverse_scale, 1.0),
+        None if sparse is None else scaled(sparse),
     )
 
 
@@ -272,7 +303,7 @@ class Layout:
     @classmethod
     def of(cls, designs: Sequence[Design]) -> Layout:
         """The tables of one or several designs of the same rows."""
-        shapes = np.zeros((len(designs), 10), np.int64)
+        shapes = np.zeros((len(designs), 14), np.int64)
         columns: list[tuple[int, ...]] = []
         categories: list[tuple[int, int]] = []
         for shape, d in zip(shapes, designs, strict=True):
@@ -280,6 +311,10 @@ class Layout:
             shape[[INTERCEPT, DENSE, FIRST_COLUMN]] = int(d.intercept), width, len(columns)
             shape[[N_CATEGORIES, FIRST_CATEGORY, WIDTH]] = len(d.categorical), len(categories), d.width
             shape[[ORDER, HOW, ADDRESS, LEAD]] = _reading(d, width)
+            if d.sparse is not None:
+                s = d.sparse
+                shape[[SPARSE, ROW_ENDS]] = s.width, _address(s.indptr)
+                shape[[INDICES, ENTRIES]] = _address(s.indices), _address(s.data)
             for a in d.dense:
                 matrix = a if a.ndim == 2 else a[:, None]
                 step, address, item = matrix.strides[0] // matrix.itemsize, _address(matrix), matrix.itemsize

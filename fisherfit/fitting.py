@@ -9,14 +9,16 @@ import numpy as np
 
 from . import bounds
 from . import separation as sep
+from .conjugate import MARGIN, Conjugate
 from .families import Family
 from .infinite import find_separation, finite_part
 from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation, Likelihood, dense_design
 from .linalg import EPS, Factor, cholesky, residuals
-from .model import DENSE_LIMIT, Fitted, Model, in_user_order, null_space_in_user_order
+from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, independent_columns_of, is_large, rank_by_probes
 from .solver import Solution, natural_gradient, search
 from .starts import interior_start, null_start
 
+DIVERGES = 0.1  # the same, of a path that has no end though its separation cannot be shown
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
 COARSE, FINE = 30, 200  # rows for every coefficient in the two samples of the pilot
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
@@ -41,22 +43,22 @@ def maximise(
     kept, null = np.ones(sum(likelihood.widths), bool), np.zeros((p, 0))
     begin = origin = null_start(likelihood.typical(), family)
     model = Model(likelihood, canonical, has_dispersion, floor, count)
-    pilot = _pilot(model, begin) if start is None and (model.lazy or likelihood.streamed) else None
+    # in every k-th row sparse columns may have no entries, or separate
+    sampled = (model.lazy or likelihood.streamed) and likelihood.designs[0].sparse is None
+    pilot = _pilot(model, begin) if start is None and sampled else None
     if pilot is None:  # where a pass is long, the given start is evaluated and not the null model
         first = start if start is not None and likelihood.streamed else begin
         pilot = Pilot(first, None, likelihood.evaluate(first, EXPECTED))
     begin, factor = begin if start is not None else pilot.theta, pilot.metric
-    if factor is None:
+    complete = True
+    if factor is None and not likelihood.matrix_free:
         assert pilot.first is not None
-        assert pilot.first.information is not None
         factor = cholesky(pilot.first.information[:p, :p])
-    if factor is None or factor.poor:
+    uncertain = likelihood.matrix_free or model.needs_rows(factor)
+    if uncertain:
+        kept[:p], null, complete = independent_columns_of(likelihood)
+    if uncertain and not rank_by_probes(likelihood):
         design = likelihood.designs[0]
-        root = likelihood.design_root()
-        rounding = np.ones(p)
-        rounding[int(design.intercept) : design.dense_width] = design.rounding
-        kept[:p] = in_user_order(root, rounding, design.position)
-        null = null_space_in_user_order(root, kept[:p], design.position)
         begin = origin = np.where(kept, begin, 0.0) if design.intercept else begin
         pilot = Pilot(begin)
         if model.is_linear:
@@ -110,13 +112,15 @@ def maximise(
     if edge is not None:
         return replace(edge, n_restarts=restarts, null=null)
     found = None
-    if _suspicious(likelihood, solution, kept):
-        found = find_separation(likelihood, family, kept)
+    if suspicious := _suspicious(model, solution):
+        found = find_separation(likelihood, family, kept, solution.step)
     if found is not None:
-        return replace(
-            finite_part(likelihood, family, found, canonical, kept, max_iter, tol), n_restarts=restarts, null=null
-        )
-    return replace(_regular(model, solution, kept, null, restarts), design=likelihood.designs[0])
+        fitted = finite_part(likelihood, family, *found, canonical, kept, max_iter, tol)
+        return replace(fitted, n_restarts=restarts, null=null, rank_certain=complete)
+    if suspicious and is_large(likelihood) and solution.converged and likelihood.largest_move(solution.step) > DIVERGES:
+        solution = replace(solution, reason="diverging")
+    fitted = _regular(model, solution, kept, null, restarts)
+    return replace(fitted, design=likelihood.designs[0], rank_certain=complete)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,19 +192,20 @@ def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> floa
 
 def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int) -> Fitted:
     information = solution.evaluation.information
-    assert information is not None
     size = kept.size
-    covariance = np.full((size, size), np.nan)
     factor = solution.factor
-    if factor is not None and factor.reciprocal_condition < WEAK and factor.matrix is not None:
+    if isinstance(factor, Factor) and factor.matrix is not None and model.needs_rows(factor, WEAK):
         # the inverse of a Cholesky factor loses the digits of the condition; a QR of the rows half of them
         better, _ = model.factor(solution.point, solution.evaluation, kept)
         factor = better if better is not None else factor
-    if factor is not None:
-        covariance[np.ix_(kept, kept)] = factor.inverse()
+    information, covariance = covariance_formed(information, factor, kept)
+    widest = np.full(size if covariance is None else 0, np.nan)
+    if isinstance(factor, Conjugate) and covariance is None:  # F^-1 is at most diag(F)^-1 over the smallest eigenvalue
+        with np.errstate(all="ignore"):
+            widest[kept] = 1.0 / (factor.scale * np.sqrt(MARGIN * factor.smallest))
     evaluation = solution.evaluation
     exact = model.is_linear and solution.converged and not model.likelihood.streamed
-    if exact and factor is not None and factor.matrix is None:
+    if exact and isinstance(factor, Factor) and factor.matrix is None:
         free = kept[: model.likelihood.designs[0].width]  # residuals as exact as the coefficients
         x, y = model.linear_system(free)
         rest = residuals(x, y, solution.point[: free.size][free], solution.step[: free.size][free])
@@ -211,7 +216,7 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
         evaluation, information, covariance, evaluation.loglik,
         float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
         sep.Separation(model.likelihood.no_rows()), np.zeros(0, int), (), np.ones(size, bool),
-        history=solution.history,
+        history=solution.history, widest=widest,
     )  # fmt: skip
 
 
@@ -221,9 +226,9 @@ def rounding_noise(model: Model, solution: Solution, kept: np.ndarray) -> float:
     eps times the Fisher length of the coefficients: the decrement of a score computed with errors of that size.
     """
     information = solution.evaluation.information
-    assert information is not None
+    diagonal = np.diag(information) if isinstance(information, np.ndarray) else information.diagonal()
     with np.errstate(all="ignore"):
-        length = float(np.sum(np.abs(np.diag(information)) * solution.theta**2)) / solution.dispersion
+        length = float(np.sum(np.abs(diagonal) * solution.theta**2)) / solution.dispersion
     return EPS * float(np.sqrt(length)) if np.isfinite(length) else 0.0
 
 
@@ -251,14 +256,16 @@ def difference_noise(model: Model, solution: Solution) -> float:
     return float(np.sqrt(total / solution.dispersion)) if np.isfinite(total) else 0.0
 
 
-def _suspicious(likelihood: Likelihood, solution: Solution, kept: np.ndarray) -> bool:
+def _suspicious(model: Model, solution: Solution) -> bool:
     """Does the end of the path look as it does under separation?"""
-    if not solution.converged or solution.factor is None or solution.factor.poor:
+    factor, likelihood = solution.factor, model.likelihood
+    if not solution.converged or factor is None or (isinstance(factor, Factor) and model.needs_rows(factor)):
         return True
     p = likelihood.designs[0].width
     design = likelihood.designs[0]
     bound = np.abs(solution.step[:p])
-    if float(bound.sum()) * np.sqrt(likelihood.n) * 16.0 < MOVES and not design.categorical:
+    standardised = not design.categorical and design.sparse is None
+    if standardised and float(bound.sum()) * np.sqrt(likelihood.n) * 16.0 < MOVES:
         return False
     return likelihood.largest_move(solution.step) > MOVES
 

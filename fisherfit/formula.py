@@ -90,7 +90,8 @@ class FormulaTerms:
         position = [0] * int(self.intercept) + [p for _, p in sorted(dense_at)]
         for k in range(len(self.categorical)):
             position += categorical_at[k]
-        return make_design(self.names, table.n, self.intercept, dense, codes, np.array(position, int), present, like)
+        at_user = np.array(position, int)
+        return make_design(self.names, table.n, self.intercept, dense, codes, at_user, present, like=like)
 
     def _dense(self, table: Table, present: np.ndarray | None) -> np.ndarray:
         """The dense columns for the rows of a table, zero in rows that are not present."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from . import coordinates
+from .blocks import Design
 from .kernels import OBSERVED, SCORE
 from .likelihood import Likelihood
 from .linalg import cholesky
@@ -14,20 +16,19 @@ from .model import Fitted
 
 
 def covariance_of(
-    model: Any, fitted: Fitted, likelihood: Likelihood, jacobian: np.ndarray, phi: float, nobs: float, rank: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """The covariance in the user's coordinates, by `cov_type`, and the standard errors."""
-    if model.weight_type == "probability":
-        kind, factor = "HC0", nobs / (nobs - 1.0) if nobs > 1 else float("nan")
-    else:
-        kind, factor = model.cov_type, nobs / (nobs - rank) if model.cov_type == "HC1" and nobs > rank else 1.0
+    model: Any, fitted: Fitted, likelihood: Likelihood, design: Design, phi: float, nobs: float, rank: int
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """The covariance in the user's coordinates, by `cov_type`, and the standard errors; None and NaN if not formed."""
+    kind, factor = kind_of(model, nobs, rank)
     bread = fitted.covariance
+    if bread is None:
+        return None, np.full(fitted.kept.size, np.nan)
     finite = np.isfinite(np.diag(bread))
     inner = np.ix_(finite, finite)
     if kind == "observed" and finite.any():
-        evaluation = likelihood.evaluate(fitted.point, OBSERVED)
-        assert evaluation.information is not None
-        factored = cholesky(evaluation.information[inner])
+        information = likelihood.evaluate(fitted.point, OBSERVED).information
+        information = information if isinstance(information, np.ndarray) else information.dense()
+        factored = cholesky(information[inner])
         bread = np.full_like(bread, np.nan)
         if factored is not None:
             bread[inner] = factored.inverse()
@@ -39,14 +40,19 @@ def covariance_of(
     else:
         bread = bread * phi
     # rows of the Jacobian may be 1e200 in size: standard errors are taken before their squares over- or underflow
-    scale = np.abs(jacobian).max(axis=1)
-    unit = jacobian / scale[:, None]
-    outside = unit @ np.nan_to_num(bread) @ unit.T
-    unknown = (np.abs(unit) @ np.isnan(np.diag(bread)).astype(float)) > 0
+    scale, outside = coordinates.congruent(design, np.nan_to_num(bread))
     if fitted.null.shape[1] == 0 and not fitted.separation:
+        unknown = coordinates.reached(design, np.isnan(np.diag(bread)))
         outside[unknown, :] = np.nan
         outside[:, unknown] = np.nan
     return outside * scale[:, None] * scale, scale * np.sqrt(np.diag(outside))
+
+
+def kind_of(model: Any, nobs: float, rank: int) -> tuple[str, float]:
+    """The kind of covariance that a model's arguments ask for, and the factor for small samples."""
+    if model.weight_type == "probability":
+        return "HC0", nobs / (nobs - 1.0) if nobs > 1 else float("nan")
+    return model.cov_type, nobs / (nobs - rank) if model.cov_type == "HC1" and nobs > rank else 1.0
 
 
 def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
@@ -59,49 +65,55 @@ def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
 
 def _meat_of(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
     k, p = len(likelihood.designs), theta.size
-    u, _ = likelihood.row_terms(theta, SCORE)
-    weight = likelihood.weight
-    share = u
-    if model.weight_type == "frequency":
-        with np.errstate(all="ignore"):
-            share = np.where(weight > 0, u / np.sqrt(weight), 0.0)
+    share = row_shares(model, likelihood, theta)
     out = np.zeros((p, p))
     edges = np.concatenate([[0], np.cumsum(likelihood.widths)])
     for a in range(k):
         for b in range(a, k):
-            single = replace(likelihood, designs=(likelihood.designs[a],))
+            single = replace(likelihood, designs=(likelihood.designs[a],), matrices=True)
             if a == b:
                 block, _ = single.weighted_sums(np.ascontiguousarray(share[a] * share[b]), np.zeros(likelihood.n))
             else:
-                _, column = single.weighted_sums(np.zeros(likelihood.n), np.ascontiguousarray(share[a] * share[b]))
+                _, column = single.weighted_sums(None, np.ascontiguousarray(share[a] * share[b]))
                 block = column[:, None]
             out[edges[a] : edges[a + 1], edges[b] : edges[b + 1]] = block
             out[edges[b] : edges[b + 1], edges[a] : edges[a + 1]] = block.T
     return out
 
 
+def row_shares(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:
+    """The rows' scores whose products make the meat, a column for every row."""
+    u, _ = likelihood.row_terms(theta, SCORE)
+    if model.weight_type != "frequency":
+        return u
+    with np.errstate(all="ignore"):
+        return np.where(likelihood.weight > 0, u / np.sqrt(likelihood.weight), 0.0)
+
+
 def minimum_norm(
-    b: np.ndarray, covariance: np.ndarray, null: np.ndarray, intercept: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    b: np.ndarray, covariance: np.ndarray | None, null: np.ndarray, intercept: bool
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Move along the null space to the slopes of least norm, in the user's units, the intercept outside."""
     p = b.size
     size = np.abs(null).max(axis=0)
     null = null / np.where(size > 0, size, 1.0)
     slopes = null[int(intercept) :]
-    projector = np.eye(p) - null @ np.linalg.pinv(np.vstack([np.zeros((int(intercept), slopes.shape[1])), slopes]))
+    along = np.linalg.pinv(np.vstack([np.zeros((int(intercept), slopes.shape[1])), slopes]))
     estimable = np.all(np.abs(null) <= 1e-9, axis=1)
-    full = np.eye(covariance.shape[0])
-    full[:p, :p] = projector
-    return projector @ b, full @ np.nan_to_num(covariance) @ full.T, estimable
+    if covariance is not None:  # (I - N A) C (I - N A)'
+        covariance = np.nan_to_num(covariance)
+        covariance[:p] -= null @ (along @ covariance[:p])
+        covariance[:, :p] -= (covariance[:, :p] @ along.T) @ null.T
+    return b - null @ (along @ b), covariance, estimable
 
 
 def other_parameters(
-    coefficients: np.ndarray, covariance: np.ndarray, bse: np.ndarray, likelihood: Likelihood, p: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    coefficients: np.ndarray, covariance: np.ndarray | None, bse: np.ndarray, likelihood: Likelihood, p: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Further parameters on their own scale, with delta-method standard errors."""
     slope = np.ones(coefficients.size)
     out = coefficients.copy()
     for k, link in enumerate(likelihood.kernels.links[1:]):
         slope[p + k] = float(link.slope(coefficients[p + k]))
         out[p + k] = float(link.mean(coefficients[p + k]))
-    return out, covariance * slope[:, None] * slope, bse * np.abs(slope)
+    return out, None if covariance is None else covariance * slope[:, None] * slope, bse * np.abs(slope)

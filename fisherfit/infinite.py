@@ -2,34 +2,82 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from . import coordinates
 from . import separation as sep
 from .cutting import find_in_batches
 from .families import Family
+from .information import RowInformation
 from .likelihood import EXPECTED, Likelihood, dense_design
-from .model import Fitted, Model, in_user_order, null_space_in_user_order
+from .model import Fitted, Model, covariance_formed, independent_columns_of, is_large
 from .solver import natural_gradient
 from .starts import null_start
 
+STILL = 1e-4  # a column whose part of the last step is shorter than this stands still
+MOVING = 500  # moving columns up to which a linear program looks for separation in a large design
 
-def find_separation(likelihood: Likelihood, family: Family, kept: np.ndarray) -> sep.Found | None:
+
+def find_separation(
+    likelihood: Likelihood, family: Family, kept: np.ndarray, step: np.ndarray
+) -> tuple[sep.Found, np.ndarray] | None:
+    """The separated rows with their directions, and the columns that these are about; None without separation."""
     likelihood.hold()
+    columns = np.flatnonzero(kept[: likelihood.designs[0].width])
     if likelihood.streamed:
-        return find_in_batches(likelihood, family, kept)
+        known = find_in_batches(likelihood, family, kept)
+        return None if known is None else (known, columns)
     present = likelihood.weight > 0.0
     signs = sep.row_signs(family.name, likelihood.kernels.links[0].name, likelihood.y, present)
     if signs is None or not signs.any():
         return None
     p = likelihood.designs[0].width
-    x = dense_design(likelihood)[:, kept[:p]]
-    return sep.recession(x, signs, present)
+    if is_large(likelihood):
+        return _find_among_moving(likelihood, kept[:p], step[:p], signs, present)
+    found = sep.recession(dense_design(likelihood)[:, columns], signs, present)
+    return None if found is None else (found, columns)
+
+
+def _find_among_moving(
+    likelihood: Likelihood, kept: np.ndarray, step: np.ndarray, signs: np.ndarray, present: np.ndarray
+) -> tuple[sep.Found, np.ndarray] | None:
+    """The same where the design is too large for one linear program: among the columns that the last step moves.
+
+    A direction of recession of some columns is one of all. The last step of a path that runs away has moved every
+    separated row by about 1 and the others by nothing.
+    """
+    single = replace(likelihood, designs=likelihood.designs[:1])
+    size = np.sqrt(RowInformation(single, present.astype(float)[None]).diagonal())
+    columns = np.flatnonzero(kept & (np.abs(step) * size > STILL))
+    if not 0 < columns.size <= MOVING:
+        return None
+    x = columns_of(single, columns)
+    rows = np.flatnonzero(np.any(x != 0.0, axis=1))
+    found = sep.recession(x[rows], signs[rows], present[rows])
+    if found is None:
+        return None
+    separated = np.zeros(signs.size, bool)
+    separated[rows[found.rows]] = True
+    return replace(found, rows=separated, signs=signs), columns
+
+
+def columns_of(likelihood: Likelihood, columns: np.ndarray) -> np.ndarray:
+    """Some columns of the standardised design of the first parameter, dense."""
+    out = np.empty((likelihood.n, columns.size))
+    for k, j in enumerate(columns):
+        unit = np.zeros(sum(likelihood.widths))
+        unit[j] = 1.0
+        out[:, k] = likelihood.linear_predictor(unit, offset=False)
+    return out
 
 
 def finite_part(
     likelihood: Likelihood,
     family: Family,
     found: sep.Found,
+    columns: np.ndarray,
     canonical: bool,
     kept: np.ndarray,
     max_iter: int,
@@ -41,25 +89,19 @@ def finite_part(
     p = design.width
     rest = likelihood.without(rows)
     some = rest.observations > 0
-    user = design.jacobian()
     inner_kept = np.zeros_like(kept)
     inner_kept[p:] = kept[p:]
-    columns = np.flatnonzero(kept[:p])
+    null = _units(p, columns)
     if some:
-        root = rest.design_root()
-        rounding = np.ones(p)
-        rounding[int(design.intercept) : design.dense_width] = design.rounding
-        independent = in_user_order(root, rounding, design.position)
+        independent, null, _ = independent_columns_of(rest)
         inner_kept[:p] = independent & kept[:p]
-        null = null_space_in_user_order(root, independent, design.position)
-    else:
-        null = np.eye(p)
-    null = null[:, np.any(null != 0.0, axis=0)]
-    movable = (user @ null) if null.size else np.zeros((p, 0))
+    inside = np.isin(np.arange(p), columns)
+    null = null[:, np.any(null != 0.0, axis=0) & ~np.any(null[~inside] != 0.0, axis=0)]
+    movable = coordinates.transform(design, null) if null.size else np.zeros((p, 0))
     size = np.abs(movable).max(axis=0, initial=0.0)
     movable = movable / np.where(size > 0, size, 1.0)
     infinite_user = np.any(np.abs(movable) > 1e-9, axis=1)
-    infinite_user &= np.isin(np.arange(p), design.position[columns])
+    infinite_user &= coordinates.reached(design, inside)
     model = Model(rest, canonical, False, 0.0, float(rest.observations))
     if some and inner_kept[:p].any():
         begin = null_start(rest.typical(), family)
@@ -77,9 +119,7 @@ def finite_part(
         theta = np.zeros(kept.size)
         evaluation = rest.evaluate(theta, EXPECTED)
         factor, n_iter, decrement = None, 1, 0.0
-    covariance = np.full((kept.size, kept.size), np.nan)
-    if factor is not None:
-        covariance[np.ix_(inner_kept, inner_kept)] = factor.inverse()
+    information, covariance = covariance_formed(evaluation.information, factor, inner_kept)
     full_direction = np.zeros(kept.size)
     full_direction[columns] = direction
     theta = theta + _far(likelihood, theta, full_direction, rows, signs) * full_direction
@@ -88,14 +128,13 @@ def finite_part(
         basis = null[columns] if columns.size != p else null
     names = design.names
     at = np.flatnonzero(infinite_user)
-    jacobian = user[:, columns]
+    jacobian = coordinates.transform(design, _units(p, columns))
     signs_of = sep.coefficient_signs(found, at, jacobian, np.asarray(basis))
     coefficients = {names[j]: s for j, s in zip(at, signs_of, strict=True) if s != "finite"}
     finite_user = np.ones(kept.size, bool)
     finite_user[: len(names)] = ~np.isin(np.array(names), list(coefficients))
-    assert evaluation.information is not None
     return Fitted(
-        theta, theta, np.zeros_like(theta), evaluation, evaluation.information, covariance, evaluation.loglik,
+        theta, theta, np.zeros_like(theta), evaluation, information, covariance, evaluation.loglik,
         float(np.sqrt(decrement)), max(n_iter, 1), 0, "separated", kept, np.zeros((p, 0)),
         sep.Separation(rows, coefficients), np.zeros(0, int), (), finite_user,
     )  # fmt: skip
@@ -106,6 +145,12 @@ def limits(link: str) -> tuple[float, float]:
     known = {"logit": (30.0, 30.0), "probit": (8.0, 8.0), "cloglog": (4.0, 30.0), "loglog": (30.0, 4.0),
              "cauchit": (4e11, 4e11)}  # fmt: skip
     return known.get(link, (30.0, 30.0))
+
+
+def _units(p: int, columns: np.ndarray) -> np.ndarray:
+    out = np.zeros((p, columns.size))
+    out[columns, np.arange(columns.size)] = 1.0
+    return out
 
 
 def _far(

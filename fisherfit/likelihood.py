@@ -25,15 +25,20 @@ STRIPES = 64
 LONGEST = 10_000_000  # entries of a stripe: a thread that works on one does not hear Ctrl-C
 STRIPE_BYTES = 64 * 1024 * 1024  # all stripes' matrices together
 THREAD_WORK = 400_000  # rows times columns below which threads cost more than they save
+MATRIX_BYTES = 1_000_000_000  # largest information matrix
+PRODUCT_WORK = 400.0  # multiplications to an entry of a sparse design that a step by products costs, and a margin
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Log-likelihood (up to the base term), score and information at a point; additive over rows."""
+    """Log-likelihood (up to the base term), score and information at a point; additive over rows.
+
+    The information is a matrix, or an operator (`RowInformation`) where the design is too wide for one.
+    """
 
     loglik: float
     score: np.ndarray
-    information: np.ndarray | None
+    information: Any
     n: int
     kind: int
     pearson: float = 0.0
@@ -43,7 +48,7 @@ class Evaluation:
         return Evaluation(
             self.loglik + other.loglik,
             self.score + other.score,
-            self.information + other.information if both else None,  # type: ignore[operator]
+            self.information + other.information if both else None,
             self.n + other.n,
             self.kind,
             self.pearson + other.pearson,
@@ -60,8 +65,19 @@ class Likelihood:
     weight: np.ndarray
     offset: np.ndarray | None = None
     threads: int = 1
+    matrices: bool | None = None
 
     streamed = False
+
+    @property
+    def matrix_free(self) -> bool:
+        """True where the information is an operator: its matrix would not fit, or not pay (or `matrices` says so)."""
+        if self.matrices is not None:
+            return not self.matrices
+        p, sparse = sum(self.widths), self.designs[0].sparse
+        if 8 * p * p > MATRIX_BYTES:
+            return True
+        return sparse is not None and p**3 / 3.0 > PRODUCT_WORK * (sparse.data.size + self.n)
 
     @property
     def n(self) -> int:
@@ -87,27 +103,44 @@ class Likelihood:
         kernel = self.kernels.address()
         if not kernel:
             return self._evaluate_by_rows(theta, kind)
-        run, lay, p = _pass("evaluate"), self.layout, theta.size
+        run, lay, p, k = self._pass("evaluate"), self.layout, theta.size, len(self.designs)
+        informative = kind >= EXPECTED
+        kept = np.empty((k * (k + 1) // 2, self.n)) if informative and self.matrix_free else None
         offset = 0 if self.offset is None else _address(self.offset)
         vectors = np.array([_address(self.y), _address(self.weight), offset])
         theta = np.ascontiguousarray(theta, float)
 
         def add(start: int, stop: int, size: int) -> tuple[float, float, np.ndarray, np.ndarray]:
-            score, information = np.zeros(p), np.zeros((p, p) if kind >= EXPECTED else (0, 0))
+            score, information = np.zeros(p), kept
+            if information is None:
+                information = np.zeros((p, p) if informative else (0, 0))
             loglik, pearson = run(
                 kernel, kind, blas_addresses(), vectors, lay.shapes, lay.columns, lay.standards, lay.categories,
                 start, stop, size, theta, self.kernels.constants, score, information,
             )  # fmt: skip
             return loglik, pearson, score, information
 
-        (loglik, pearson, score, information), *rest = self._each_stripe(add)
+        (loglik, pearson, score, information), *rest = self.each_stripe(add)
         for part in rest:
             loglik, pearson = loglik + part[0], pearson + part[1]
             score += part[2]
-            information += part[3]
-        if kind >= EXPECTED and any(d.width > 1 for d in self.designs[1:]):
+            if kept is None:
+                information += part[3]
+        if kept is not None:
+            return Evaluation(loglik, score, self._operator(kept), self.n, kind, pearson)
+        if informative and any(d.width > 1 for d in self.designs[1:]):
             self._add_crosses(information, self.row_terms(theta, kind)[1])
-        return Evaluation(loglik, score, _symmetric(information) if kind >= EXPECTED else None, self.n, kind, pearson)
+        return Evaluation(loglik, score, _symmetric(information) if informative else None, self.n, kind, pearson)
+
+    def _operator(self, w: np.ndarray) -> Any:
+        from .information import RowInformation
+
+        return RowInformation(self, w)
+
+    def _pass(self, name: str) -> Callable[..., Any]:
+        """The form of a pass over all parameters that these designs need."""
+        sparse = any(d.sparse is not None for d in self.designs)
+        return compiled_pass(name + ("_wide" if self.matrix_free else "_sparse" if sparse else ""))
 
     def _evaluate_by_rows(self, theta: np.ndarray, kind: int) -> Evaluation:
         """The same where the row kernel is plain Python: all rows at once."""
@@ -116,18 +149,21 @@ class Likelihood:
         u, w = np.empty((k, self.n)), np.empty((k * (k + 1) // 2, self.n))
         loglik = float(self.kernels.rows(self.y, self.weight, eta, self.kernels.constants, kind, u, w))
         edges = np.concatenate([[0], np.cumsum(self.widths)])
-        score, information = np.zeros(theta.size), np.zeros((theta.size, theta.size))
+        matrices = kind >= EXPECTED and not self.matrix_free
+        score, information = np.zeros(theta.size), np.zeros((theta.size, theta.size) if matrices else (0, 0))
         pearson = 0.0
         for j in range(k if kind >= SCORE else 0):
             here, own = slice(edges[j], edges[j + 1]), j * k - j * (j - 1) // 2
-            gram, score[here] = self.weighted_sums(w[own] if kind >= EXPECTED else None, u[j], j)
-            if kind >= EXPECTED:
+            gram, score[here] = self.weighted_sums(w[own] if matrices else None, u[j], j)
+            if matrices:
                 information[here, here] = gram
-        if kind >= EXPECTED:
+        if matrices:
             self._add_crosses(information, w)
         if kind == EXPECTED:
             pearson = float(np.sum(np.divide(u[0] ** 2, w[0], out=np.zeros(self.n), where=w[0] > 0.0)))
-        return Evaluation(loglik, score, _symmetric(information) if kind >= EXPECTED else None, self.n, kind, pearson)
+        if kind >= EXPECTED and not matrices:
+            return Evaluation(loglik, score, self._operator(w), self.n, kind, pearson)
+        return Evaluation(loglik, score, _symmetric(information) if matrices else None, self.n, kind, pearson)
 
     def _add_crosses(self, information: np.ndarray, w: np.ndarray) -> None:
         """The information between parameters, X_i' diag(w_ij) X_j for i > j, from the rows' terms w."""
@@ -250,7 +286,7 @@ class Likelihood:
             return here
 
         out: np.ndarray | None = None
-        for part in self._each_stripe(factor):
+        for part in self.each_stripe(factor):
             out = merge_roots(out, part)
         assert out is not None
         return out
@@ -270,7 +306,8 @@ class Likelihood:
     def weighted_sums(self, w: np.ndarray | None, u: np.ndarray, parameter: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """X' diag(w) X and X'u of one parameter, for weights that are given row by row (None: X'u alone)."""
         design = self.designs[parameter]
-        run, lay, p = _pass("collect"), design.layout, design.width
+        form = "" if design.sparse is None else "_wide" if w is None else "_sparse"
+        run, lay, p = compiled_pass("collect" + form), design.layout, design.width
         u = np.ascontiguousarray(u)
         weight = np.empty(0) if w is None else np.ascontiguousarray(w)
 
@@ -282,41 +319,51 @@ class Likelihood:
             )  # fmt: skip
             return gram, score
 
-        (gram, score), *rest = self._each_stripe(add)
+        (gram, score), *rest = self.each_stripe(add, w is not None)
         for more, part in rest:
             gram += more
             score += part
         return _symmetric(gram), score
 
-    def _each_stripe(self, task: Callable[[int, int, int], Any]) -> list[Any]:
-        """task(start, stop, size of a block) for every stripe of rows, in their order."""
-        return each_stripe(task, self.n, sum(self.widths), self.threads)
+    def each_stripe(self, task: Callable[[int, int, int], T], matrices: bool | None = None) -> list[T]:
+        """task(start, stop, size of a block) for every stripe of rows, in their order.
+
+        A task makes a matrix of the size of the information unless `matrices` (or `matrix_free`) says that it does not.
+        """
+        matrices = not self.matrix_free if matrices is None else matrices
+        width = sum(d.row_size for d in self.designs)
+        return each_stripe(task, self.n, sum(self.widths), width, self.threads, matrices)
 
 
-def each_stripe(task: Callable[[int, int, int], T], n: int, p: int, threads: int) -> list[T]:
-    """task(start, stop, size of a block) for every stripe of n rows of p columns, in their order."""
-    size, stripes = plan(n, p)
-    return _threads.run(lambda span: task(span[0], span[1], size), stripes, 1 if n * p < THREAD_WORK else threads)
+def each_stripe(
+    task: Callable[[int, int, int], T], n: int, p: int, width: float, threads: int, matrices: bool
+) -> list[T]:
+    """task(start, stop, size of a block) for every stripe of n rows of `width` numbers on average, in their order."""
+    size, stripes = plan(n, p, width, matrices)
+    few = n * (p if matrices else width) < THREAD_WORK
+    return _threads.run(lambda span: task(span[0], span[1], size), stripes, 1 if few else threads)
 
 
 def project(design: Design, beta: np.ndarray, threads: int = 1) -> np.ndarray:
     """X beta, the linear predictor of every row without its offset."""
     out = np.empty(design.n)
-    run, lay, beta = _pass("project"), design.layout, np.ascontiguousarray(beta, float)
+    run = compiled_pass("project" if design.sparse is None else "project_sparse")
+    lay, beta = design.layout, np.ascontiguousarray(beta, float)
 
     def fill(start: int, stop: int, size: int) -> None:
         run(
             blas_addresses(), lay.shapes[0], lay.columns, lay.standards, lay.categories, start, stop, size, beta, out
         )  # fmt: skip
 
-    each_stripe(fill, design.n, design.width, threads)
+    each_stripe(fill, design.n, 1, design.row_size, threads, False)
     return out
 
 
-def _pass(name: str) -> Callable[..., Any]:
-    from .passes import compiled_pass
+def compiled_pass(name: str) -> Callable[..., Any]:
+    """One of `fisherfit.passes`."""
+    from . import passes
 
-    return compiled_pass(name)
+    return passes.compiled_pass(name)
 
 
 def blas_addresses() -> np.ndarray:
@@ -331,7 +378,7 @@ def _address(a: np.ndarray) -> int:
 
 def _symmetric(lower: np.ndarray) -> np.ndarray:
     """The lower triangle mirrored, in place; above it there may be anything."""
-    _pass("mirror")(lower)
+    compiled_pass("mirror")(lower)
     return lower
 
 
@@ -340,7 +387,8 @@ def expand(design: Design, start: int, stop: int) -> np.ndarray:
     m, lay = stop - start, design.layout
     out, buffer = np.zeros((m, design.width)), np.empty(m * design.dense_width)
     if m:
-        _pass("expand")(lay.shapes[0], lay.columns, lay.standards, lay.categories, start, m, buffer, out)
+        run = compiled_pass("expand" if design.sparse is None else "expand_sparse")
+        run(lay.shapes[0], lay.columns, lay.standards, lay.categories, start, m, buffer, out)
     return out
 
 
@@ -350,11 +398,16 @@ def dense_design(likelihood: Likelihood) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def plan(n: int, p: int) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """Rows of a block, and the first and last row of every stripe of whole blocks: functions of n and p alone."""
-    size = min(max(128, min(BLOCK_BYTES // (8 * max(p, 1)), 4096)), max(n, 1))
+def plan(n: int, p: int, width: float, matrices: bool = True) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """Rows of a block, and the first and last row of every stripe of whole blocks: functions of the arguments alone.
+
+    A row holds `width` numbers on average. A stripe has a (p, p) matrix of its own, or a vector, which should be short
+    beside what is read.
+    """
+    size = min(max(128, min(int(BLOCK_BYTES / (8 * max(width, 1.0))), 4096)), max(n, 1))
     blocks = max(1, -(-n // size))
-    count = max(1, min(STRIPE_BYTES // (8 * max(p, 1) ** 2), max(STRIPES, n * p // LONGEST)))
+    room = STRIPE_BYTES // (8 * max(p, 1) ** 2) if matrices else int(n * (width + 8.0) / (16 * max(p, 1)))
+    count = max(1, min(room, max(STRIPES, int(n * width) // LONGEST)))
     edges = np.linspace(0, blocks, min(count, blocks) + 1).astype(int) * size
     return size, tuple(pairwise([*edges[:-1].tolist(), n]))
 

@@ -23,6 +23,7 @@ class Factor:
     upper: np.ndarray
     reciprocal_condition: float
     matrix: np.ndarray | None = None
+    missing: float = 0.0  # what s'd is below s'F^-1 s: nothing, for a factored matrix
 
     @property
     def poor(self) -> bool:
@@ -54,9 +55,14 @@ class Factor:
 
     def inverse(self) -> np.ndarray:
         """information^-1, the covariance."""
-        half, _ = lapack.dtrtri(self.upper)
-        half = half / self.scale[:, None]
-        return np.asarray(half @ half.T)
+        if self.scale.size == 0:
+            return np.empty((0, 0))
+        upper, _ = lapack.dpotri(self.upper)  # zeros stay below the diagonal
+        out = np.asarray(upper + upper.T)
+        out[np.diag_indices(self.scale.size)] = np.diag(upper)
+        out /= self.scale[:, None]
+        out /= self.scale
+        return out
 
 
 def cholesky(information: np.ndarray) -> Factor | None:

@@ -9,6 +9,7 @@ kernel is built: it imports Numba.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, register_jitable
+
+#: a part of a loop is called from compiled code only: it needs no entries for Python and for C
+inlined: Callable[..., Any] = register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True)
 
 _VOID, _CHAR, _INT, _DOUBLE = ir.VoidType(), ir.IntType(8), ir.IntType(32), ir.DoubleType()
 

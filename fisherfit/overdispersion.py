@@ -54,13 +54,16 @@ def fit_with_bound(
         return inside
     score = np.append(poisson.evaluation.score, slope)
     size = p + 1
-    information, covariance = np.zeros((size, size)), np.full((size, size), np.nan)
-    information[:p, :p], covariance[:p, :p] = poisson.information, poisson.covariance
+    information, covariance = poisson.information, poisson.covariance
+    if covariance is not None:
+        information, covariance = np.zeros((size, size)), np.full((size, size), np.nan)
+        information[:p, :p], covariance[:p, :p] = poisson.information, poisson.covariance
     evaluation = replace(poisson.evaluation, loglik=at_edge, score=score, information=information)
     return replace(
         poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0),
         evaluation=evaluation, loglik=at_edge, information=information, covariance=covariance,
         kept=np.append(poisson.kept, True), boundary_parameters=("alpha",), finite=np.append(poisson.finite, True),
+        widest=np.append(poisson.widest, np.nan) if poisson.widest.size else poisson.widest,
     )  # fmt: skip
 
 
@@ -69,7 +72,7 @@ def _from_sample(
 ) -> Fitted | None:
     """The fit from the maximum of a sample, where alpha is so clearly above 0 there that it is so on all rows."""
     some = fit_with_bound(run, likelihood.typical(), family, None)
-    if some.reason != "converged" or some.boundary_parameters or some.separation:
+    if some.reason != "converged" or some.boundary_parameters or some.separation or some.covariance is None:
         return None
     if not some.theta[-1] > CLEARLY * float(np.sqrt(some.covariance[-1, -1])):
         return None
@@ -92,7 +95,7 @@ def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood, fix
         if not fitted.boundary_parameters and np.isfinite(alpha):
             mu = kernels.links[0].mean(mean.linear_predictor(fitted.point[:p]))
             exact += float(np.sum(weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
-    if fitted.boundary_parameters or not np.isfinite(alpha):
+    if fitted.boundary_parameters or not np.isfinite(alpha) or fitted.covariance is None:
         return fitted, objective
     information, covariance = fitted.information.copy(), fitted.covariance.copy()
     information[-1, :] = information[:, -1] = 0.0

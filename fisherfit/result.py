@@ -54,7 +54,7 @@ class Result:
 
     names: tuple[str, ...]
     coefficients: np.ndarray
-    covariance: np.ndarray
+    covariance: np.ndarray | None
     standard_errors: np.ndarray
     family: str
     links: tuple[str, ...]
@@ -91,7 +91,7 @@ class Result:
 
     @property
     def bse(self) -> pd.Series:
-        """Standard errors: inf for infinite coefficients, NaN where a coefficient is not estimable."""
+        """Standard errors: inf for infinite coefficients, NaN where one is not estimable or none were computed."""
         return pd.Series(self.standard_errors, index=list(self.names), name="std err")
 
     @property
@@ -155,7 +155,18 @@ class Result:
         return pd.DataFrame({"lower": lower, "upper": upper}, index=list(self.names))
 
     def cov_params(self) -> pd.DataFrame:
-        """Covariance of the estimates."""
+        """Covariance of the estimates.
+
+        Raises
+        ------
+        InputError
+            Where it was not formed, because the model has too many coefficients.
+        """
+        if self.covariance is None:
+            raise InputError(
+                f"the covariance of {len(self.names)} coefficients was not formed; "
+                "model.standard_errors(X, y, columns=[...]) gives the standard errors that you ask for"
+            )
         return pd.DataFrame(self.covariance, index=list(self.names), columns=list(self.names))
 
     def predict(self, X: Any = None, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from .conjugate import Conjugate, conjugate, forcing
 from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation
 from .linalg import EPS, Factor, cholesky
 
@@ -54,6 +55,9 @@ class Problem(Protocol):
     def dispersion(self, evaluation: Evaluation) -> float:
         """The dispersion that the decrement is measured in."""
 
+    def needs_rows(self, factor: Factor | None) -> bool:
+        """True where a Cholesky factor has so few digits that one of the rows is to stand in for it."""
+
     def factor(
         self, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray
     ) -> tuple[Factor | None, np.ndarray | None]:
@@ -70,7 +74,7 @@ class Solution:
     theta: np.ndarray
     point: np.ndarray
     evaluation: Evaluation
-    factor: Factor | None
+    factor: Factor | Conjugate | None
     step: np.ndarray
     decrement: float
     dispersion: float
@@ -131,8 +135,8 @@ def natural_gradient(
     if not np.isfinite(evaluation.loglik):
         return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, 0, "infeasible", [])
     history: list[float] = []
-    newton = None if problem.canonical else metric  # the last factor of an observed information
-    factor = metric  # the factor in use, perhaps of an earlier point (chord steps)
+    newton: Factor | Conjugate | None = None if problem.canonical else metric  # the last of an observed information
+    factor: Factor | Conjugate | None = metric  # the factor in use, perhaps of an earlier point (chord steps)
     secants: list[tuple[np.ndarray, np.ndarray]] = []
     moved_by = before = np.zeros_like(theta)
     previous, damping, iteration, fast, rate = np.inf, 0.0, 0, problem.canonical, 1.0
@@ -145,7 +149,7 @@ def natural_gradient(
                 secants.append((moved_by[free], before[free] - evaluation.score[free]))
             step = _embed(secant_step(factor, secants, evaluation.score[free]), free)
         else:
-            factor, step = _direction(problem, theta, evaluation, free)
+            factor, step = _direction(problem, theta, evaluation, free, factor)
             secants = []
         if factor is None and evaluation.kind == OBSERVED:
             evaluation, newton = problem.evaluate(theta, EXPECTED), None
@@ -154,7 +158,7 @@ def natural_gradient(
             return _end(problem, theta, evaluation, None, np.zeros_like(theta), np.inf, iteration, "singular", history)
         if evaluation.kind == OBSERVED:
             newton = factor
-        decrement = _decrement(evaluation.score, step, phi)
+        decrement = _decrement(evaluation.score, step, phi) + factor.missing / phi
         if chord:
             fast = decrement <= CONTRACTION**2 * previous
             rate = min(1.0, decrement / previous) if iteration else 1.0
@@ -165,7 +169,7 @@ def natural_gradient(
         elif evaluation.kind == EXPECTED and newton is not None and decrement < NEAR:
             # the last full evaluation: its step and certificate by the observed information just before it
             step = _embed(newton.solve(evaluation.score[free]), free)
-            decrement = max(decrement, _decrement(evaluation.score, step, phi))
+            decrement = max(decrement, _decrement(evaluation.score, step, phi) + newton.missing / phi)
         history.append(decrement)
         if callback is not None:
             callback(iteration, evaluation.loglik, decrement)
@@ -212,7 +216,9 @@ def natural_gradient(
         theta, evaluation = moved
 
 
-def secant_step(factor: Factor, secants: list[tuple[np.ndarray, np.ndarray]], score: np.ndarray) -> np.ndarray:
+def secant_step(
+    factor: Factor | Conjugate, secants: list[tuple[np.ndarray, np.ndarray]], score: np.ndarray
+) -> np.ndarray:
     """The step by a kept factor, corrected for what earlier chord steps did to the score.
 
     The two-loop recursion of BFGS with the factored information as its initial metric (Nocedal & Wright, 2006,
@@ -235,7 +241,7 @@ def _certify(
     problem: Problem,
     theta: np.ndarray,
     step: np.ndarray,
-    factor: Factor,
+    factor: Factor | Conjugate,
     free: np.ndarray,
     phi: float,
     decrement: float,
@@ -248,20 +254,40 @@ def _certify(
 
 
 def _direction(
-    problem: Problem, theta: np.ndarray, evaluation: Evaluation, free: np.ndarray
-) -> tuple[Factor | None, np.ndarray]:
+    problem: Problem,
+    theta: np.ndarray,
+    evaluation: Evaluation,
+    free: np.ndarray,
+    before: Factor | Conjugate | None = None,
+) -> tuple[Factor | Conjugate | None, np.ndarray]:
     """The factored information on the free coordinates, and the natural gradient."""
     assert evaluation.information is not None
+    if not isinstance(evaluation.information, np.ndarray):
+        return _direction_by_products(problem, evaluation, free, before)
     information = evaluation.information if free.all() else evaluation.information[np.ix_(free, free)]
     factor = cholesky(information)
     step: np.ndarray | None = None
-    if (factor is None or factor.poor) and evaluation.kind == EXPECTED:
+    if evaluation.kind == EXPECTED and problem.needs_rows(factor):
         better, step = problem.factor(theta, evaluation, free)
         factor = better if better is not None else factor
     if factor is None:
         return None, np.zeros_like(theta)
     if step is None:
         step = factor.solve(evaluation.score[free])
+    return factor, _embed(step, free)
+
+
+def _direction_by_products(
+    problem: Problem, evaluation: Evaluation, free: np.ndarray, before: Factor | Conjugate | None
+) -> tuple[Conjugate | None, np.ndarray]:
+    """The natural gradient by conjugate gradients, as exactly as it is worth at its length."""
+    relative = forcing(problem.dispersion(evaluation), problem.total)
+    factor = conjugate(evaluation.information, free, relative)
+    if factor is not None and isinstance(before, Conjugate):
+        factor.smallest = before.smallest  # what earlier solutions have seen of the spectrum
+    step = np.full(int(free.sum()), np.nan) if factor is None else factor.solve(evaluation.score[free])
+    if factor is None or not np.all(np.isfinite(step)):
+        return None, np.zeros(free.size)
     return factor, _embed(step, free)
 
 
@@ -315,10 +341,9 @@ def _damped(
 ) -> tuple[tuple[np.ndarray, Evaluation] | None, float]:
     """Levenberg's damping in the Fisher metric, F + lambda diag F, with growing lambda."""
     assert evaluation.information is not None
-    information = evaluation.information[np.ix_(free, free)]
     damping = max(damping, 1e-3)
     while damping <= 1e9:
-        factor = cholesky(information + damping * np.diag(np.diag(information)))
+        factor = _damped_factor(evaluation.information, free, damping)
         if factor is not None:
             step = _embed(factor.solve(evaluation.score[free]), free)
             moved = search(problem, theta, evaluation, step, phi, EXPECTED, factor.length(theta[free]))
@@ -328,11 +353,18 @@ def _damped(
     return None, damping
 
 
+def _damped_factor(information: Any, free: np.ndarray, damping: float) -> Factor | Conjugate | None:
+    if not isinstance(information, np.ndarray):
+        return conjugate(information, free, damping=damping)
+    part = information[np.ix_(free, free)]
+    return cholesky(part + damping * np.diag(np.diag(part)))
+
+
 def _end(
     problem: Problem,
     theta: np.ndarray,
     evaluation: Evaluation,
-    factor: Factor | None,
+    factor: Factor | Conjugate | None,
     step: np.ndarray,
     decrement: float,
     n_iter: int,

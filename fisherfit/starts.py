@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from . import bounds
+from .conjugate import LOOSE, conjugate
 from .families import Family
+from .information import RowInformation
 from .likelihood import Likelihood, dense_design
 from .linalg import cholesky
+from .model import DENSE_LIMIT
 
 
 def starting_mean(family: Family, y: np.ndarray, weight: np.ndarray) -> tuple[float, ...]:
@@ -73,11 +78,24 @@ def _least_squares_start(likelihood: Likelihood, family: Family, eta: float) -> 
     _, info = likelihood.terms_at(etas)
     offset = 0.0 if likelihood.offset is None else likelihood.offset
     weight = np.ascontiguousarray(np.where(np.isfinite(info[0]), info[0], 0.0))
+    if likelihood.matrix_free:
+        return _solve_by_products(likelihood, weight, weight * (target - offset))
     gram, right = likelihood.weighted_sums(weight, weight * (target - offset))
     factor = cholesky(gram)
     if factor is None:
         return np.asarray(np.linalg.lstsq(gram, right, rcond=None)[0]) if np.all(np.isfinite(gram)) else np.zeros(p)
     return factor.solve(right)
+
+
+def _solve_by_products(likelihood: Likelihood, weight: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The same normal equations by conjugate gradients, to the digits that a start is worth."""
+    information = RowInformation(replace(likelihood, designs=likelihood.designs[:1]), weight[None])
+    free = information.diagonal() > 0.0
+    factor = conjugate(information, free, lambda decrement: LOOSE)
+    out = np.zeros(free.size)
+    if factor is not None:
+        out[free] = factor.solve(information.score(u)[free])
+    return out if np.all(np.isfinite(out)) else np.zeros(free.size)
 
 
 def interior_start(likelihood: Likelihood, family: Family) -> np.ndarray | None:
@@ -87,6 +105,8 @@ def interior_start(likelihood: Likelihood, family: Family) -> np.ndarray | None:
     support = next(iter(family.parameters.values()))
     lower, upper = bounds.eta_range(likelihood.kernels.links[0].name, support)
     if not (np.isfinite(lower) or np.isfinite(upper)):
+        return None
+    if likelihood.n * likelihood.designs[0].width > DENSE_LIMIT:
         return None
     x = dense_design(likelihood)
     offset = np.zeros(likelihood.n) if likelihood.offset is None else likelihood.offset

@@ -45,7 +45,7 @@ class Streamed:
     threads: int = 1
     free: bool = False  # of covariates
     excluded: np.ndarray | None = None
-    streamed = True
+    streamed, matrix_free = True, False
 
     @property
     def n(self) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 
 from .errors import InputError, InputTypeError
+from .sparse import Sparse, is_sparse, read_sparse
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns by name, or one 2-d array (`matrix`) whose columns are called x0, x1, ...
+    """Columns by name, or one 2-d array (`matrix`, or `sparse`) whose columns are called x0, x1, ...
 
     `known` holds the columns read so far; `rows` the user's numbers of the rows, where some were left out.
     """
@@ -46,6 +47,7 @@ class Table:
     index: Any = None
     known: dict[str, Column] = field(default_factory=dict)
     rows: np.ndarray | None = None
+    sparse: Sparse | None = None
 
     @property
     def is_frame(self) -> bool:
@@ -65,15 +67,27 @@ class Table:
                 raise InputError(f"column {name!r} is missing from the table; its columns are {_listed(self.names)}")
             if self.matrix is not None:
                 self.known[name] = Column(name, np.asarray(self.matrix[:, self.names.index(name)], float))
+            elif self.sparse is not None:
+                self.known[name] = Column(name, self.sparse.column(self.names.index(name)))
             else:
                 self.known[name] = read_column(name, self.frame[name])
         return self.known[name]
+
+    def entries(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows and values of the entries of a sparse column of a pandas table, which zero fills; None for others."""
+        native: Any = self.frame[name].to_native() if self.frame is not None and name in self.names else None
+        dtype: Any = getattr(native, "dtype", None)
+        if type(dtype).__name__ != "SparseDtype" or dtype.kind not in "fiub" or dtype.fill_value != 0:
+            return None
+        return native.array.sp_index.indices, np.asarray(native.array.sp_values, float)
 
     def take(self, rows: np.ndarray) -> Table:
         """The rows where `rows` is True."""
         numbers = np.flatnonzero(rows) if self.rows is None else self.rows[rows]
         if self.matrix is not None:
             return Table(self.names, numbers.size, self.matrix[rows], rows=numbers)
+        if self.sparse is not None:
+            return Table(self.names, numbers.size, rows=numbers, sparse=self.sparse.take(rows))
         index = self.index[rows] if self.index is not None else None
         known = {name: Column(name, c.values[rows], c.levels) for name, c in self.known.items()}
         return Table(self.names, numbers.size, None, self.frame.filter(rows.tolist()), index, known, numbers)
@@ -102,10 +116,12 @@ def read_table(data: Any, what: str = "X") -> Table:
         return data
     if data is None:
         raise InputError(f"{what} is None; pass a 2-d array or a table")
-    if hasattr(data, "toarray") and hasattr(data, "nnz"):
-        raise InputTypeError(
-            f"Sparse data was passed for {what}, but dense data is required. Use '.toarray()' to convert it."
-        )
+    if is_sparse(data):
+        if what != "X":
+            raise InputTypeError(f"Sparse data was passed for {what}, but dense data is required. "
+                                 "Use '.toarray()' to convert it.")  # fmt: skip
+        columns = read_sparse(data, what)
+        return Table(tuple(f"x{j}" for j in range(columns.width)), columns.n, sparse=columns)
     if isinstance(data, np.ma.MaskedArray):
         if data.ndim == 2 and np.ma.getmaskarray(data).any():
             row, col = (int(i) for i in np.argwhere(np.ma.getmaskarray(data))[0])
@@ -237,6 +253,8 @@ def read_column(name: str, series: Any) -> Column:
     """A narwhals series as numbers or as codes and levels."""
     dtype = series.dtype
     plain = getattr(series.to_native(), "dtype", None)
+    if type(plain).__name__ == "SparseDtype":
+        return read_column(name, nw.from_native(series.to_native().sparse.to_dense(), series_only=True))
     if dtype == nw.Boolean or dtype.is_numeric() or (isinstance(plain, np.dtype) and plain.kind in "fiub"):
         return Column(name, _numbers(series))
     if dtype in (nw.Categorical, nw.Enum):

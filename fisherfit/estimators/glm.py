@@ -7,12 +7,14 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import NotFittedError
 
 from .. import _threads
 from ..batches import source_of
 from ..blocks import constant_design
+from ..columnwise import selected_errors
 from ..errors import (
     InputError,
     InputTypeError,
@@ -143,8 +145,9 @@ class GLM(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array or table of shape (n, p)
-            NumPy array of any layout and dtype, or a pandas, polars or pyarrow table. String and categorical
-            columns of a table become categorical blocks. With a formula, the table it names columns of.
+            NumPy array of any layout and dtype, a scipy.sparse matrix or array of any format, or a pandas, polars
+            or pyarrow table (columns of pandas may be sparse). String and categorical columns of a table become
+            categorical blocks. With a formula, the table it names columns of.
             Rows that do not fit in memory: a path of Parquet, a pyarrow dataset, a lazy table of polars, a list of
             batches, or a function that makes an iterator of batches; the other arguments are then names of columns.
         y : array of shape (n,), or (n, 2) for successes and failures
@@ -190,14 +193,7 @@ class GLM(RegressorMixin, BaseEstimator):
     ) -> tuple[Report, Prepared]:
         """Fit rows in memory."""
         data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
-        likelihood = Likelihood(
-            kernels_of(family, links),
-            (data.design, *(constant_design(data.design.n, name) for name in list(family.parameters)[1:])),
-            data.y,
-            data.weight,
-            data.offset,
-            _threads.thread_count(self.n_jobs),
-        )
+        likelihood = self._likelihood(data, family, links)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             return report(self, family, data, likelihood), data
 
@@ -249,6 +245,82 @@ class GLM(RegressorMixin, BaseEstimator):
         """The summary of the fit: prints as text, shows as HTML in a notebook."""
         self._check_fitted()
         return self.result_.summary(level)
+
+    def standard_errors(
+        self,
+        X: Any,
+        y: Any = None,
+        columns: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+    ) -> pd.Series:
+        """Standard errors of some coefficients, without the covariance of all of them.
+
+        With many thousands of coefficients `fit` does not compute standard errors, as their covariance would not
+        fit. This solves for those of the columns asked for, one after the other, from the data of the fit.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            The data of the fit, as they were given to `fit`.
+        columns : list of str, optional
+            Names of coefficients, as in ``result_.params``; by default all.
+
+        Returns
+        -------
+        pandas.Series
+            Standard errors by name, of the kind that `cov_type` says: inf for infinite coefficients, NaN where a
+            coefficient is not estimable.
+
+        Raises
+        ------
+        InputError
+            For a name that is no coefficient, or data whose columns or rows differ from those of the fit.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> trees = ff.datasets.load("trees")
+        >>> model = ff.GLM("gamma").fit(trees[["girth", "height"]], trees["volume"])
+        >>> model.standard_errors(trees[["girth", "height"]], trees["volume"], columns=["height"]).round(5).to_dict()
+        {'height': 0.00325}
+        >>> float(model.result_.bse["height"].round(5))
+        0.00325
+        """
+        self._check_fitted()
+        family, links = self._check_parameters()
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
+        names = list(data.design.names)
+        if names != list(self.result_.names[: len(names)]) or data.design.n != self._predictor.n_rows:
+            raise InputError(
+                f"X has {data.design.n} rows and {len(names)} coefficients, the fit had {self._predictor.n_rows} and "
+                f"{len(self.result_.names)}, or others; pass the data of the fit"
+            )
+        wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        lookup = {name: j for j, name in enumerate(names)}
+        for name in wanted:
+            if name not in lookup:
+                raise InputError(f"columns: {name!r} is not a coefficient of the model; the first are "
+                                 f"{', '.join(map(repr, names[:8]))}")  # fmt: skip
+        rows = self.separation_.rows if data.kept_rows is None else self.separation_.rows[data.kept_rows]
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            errors = selected_errors(
+                self, self._likelihood(data, family, links), self.result_.coefficients, rows,
+                [lookup[name] for name in wanted],
+            )  # fmt: skip
+        errors[np.isin(wanted, list(self.separation_.coefficients))] = np.inf
+        return pd.Series(errors, index=wanted, name="std err")
+
+    def _likelihood(self, data: Prepared, family: Family, links: tuple[Link, ...]) -> Likelihood:
+        return Likelihood(
+            kernels_of(family, links),
+            (data.design, *(constant_design(data.design.n, name) for name in list(family.parameters)[1:])),
+            data.y,
+            data.weight,
+            data.offset,
+            _threads.thread_count(self.n_jobs),
+        )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "result_"):
@@ -332,6 +404,11 @@ class GLM(RegressorMixin, BaseEstimator):
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)
         self.__dict__.update(values)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "result_")

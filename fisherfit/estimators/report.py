@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import coordinates
 from ..blocks import Design
 from ..errors import (
     BoundaryWarning,
@@ -33,6 +34,7 @@ REASONS = {
     "stalled": "no step increases the likelihood any further",
     "infeasible": "the log-likelihood is not finite at the start",
     "singular": "the information matrix is singular",
+    "diverging": "linear predictors still move while the likelihood no longer does, so that the maximum may not exist",
 }
 
 
@@ -128,7 +130,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
 
     frequency = model.weight_type == "frequency"
     nobs = data.repeats if frequency else float(likelihood.observations)
-    rank = int(fitted.kept[:p].sum())
+    rank = int(min(fitted.kept[:p].sum(), likelihood.observations))
     shown = _Numbering(data.kept_rows)
     rows, boundary_rows = shown.mask(rows), shown.indices(fitted.boundary_rows)
     df_resid = nobs - rank - int(has_alpha)
@@ -171,11 +173,12 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     use_t = estimated
     quasi = not family.has_dispersion and model.dispersion is not None and model.dispersion != 1.0
 
-    jacobian = np.eye(size)
-    jacobian[:p, :p] = design.jacobian()
-    covariance, bse = covariance_of(model, fitted, fitted_likelihood, jacobian, phi, nobs, rank)
-    coefficients = jacobian @ fitted.theta
+    covariance, bse = covariance_of(model, fitted, fitted_likelihood, design, phi, nobs, rank)
+    coefficients = fitted.theta.copy()
     coefficients[:p] = design.to_user(fitted.point[:p], fitted.step[:p])
+    if covariance is None:
+        notes.append((f"standard errors are not computed by default for {size} coefficients; "
+                      "model.standard_errors(X, y, columns=[...]) gives those you ask for", UserWarning))  # fmt: skip
     if not np.all(np.isfinite(coefficients)) and fitted.reason == "converged":
         name = names[int(np.argmax(np.isinf(coefficients)))]
         raise InputError(f"the values of column {name!r} are so small that its coefficient is not a float; rescale it")
@@ -184,25 +187,27 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if fitted.null.shape[1]:
         aliased = [names[design.position[j]] for j in np.flatnonzero(~fitted.kept[:p])]
         aliased.sort(key=names.index)
-        vanishing = design.jacobian() @ fitted.null
-        coefficients[:p], covariance, estimable[:p] = minimum_norm(
-            coefficients[:p], covariance, vanishing, design.intercept
-        )
-        with np.errstate(all="ignore"):
-            bse = np.sqrt(np.diag(covariance))
+        null = coordinates.transform(design, fitted.null)
+        coefficients[:p], covariance, estimable[:p] = minimum_norm(coefficients[:p], covariance, null, design.intercept)
+        if covariance is not None:
+            with np.errstate(all="ignore"):
+                bse = np.sqrt(np.diag(covariance))
         notes.append((
             f"{len(aliased)} of {p} columns are combinations of columns to their left: {', '.join(aliased[:6])}"
             f"{', ...' if len(aliased) > 6 else ''}. The coefficients are the minimum-norm solution; predictions do "
             "not depend on it, standard errors are NaN where a coefficient is not estimable", RankWarning))  # fmt: skip
+    if not fitted.rank_certain:
+        notes.append(("the rank of the design is not certain: columns may be combinations of others beyond those in "
+                      "aliased_, more than can be looked for or too nearly so to tell", RankWarning))  # fmt: skip
     bse[~estimable] = np.nan
-    if fitted.null.shape[1]:
+    if fitted.null.shape[1] and covariance is not None:
         covariance = covariance.copy()
         covariance[~estimable, :] = np.nan
         covariance[:, ~estimable] = np.nan
 
     if exact and df_resid > 0 and estimated:
         bse = np.where(estimable, 0.0, np.nan)
-        covariance = np.where(np.isnan(covariance), np.nan, 0.0)
+        covariance = None if covariance is None else np.where(np.isnan(covariance), np.nan, 0.0)
     if exact:
         left = "standard errors are 0" if df_resid > 0 else "no degrees of freedom are left, standard errors are NaN"
         notes.append((f"the model reproduces the response exactly (dispersion 0); {left}", ExactFitWarning))
@@ -212,10 +217,11 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if separated:
         infinite = np.isin(np.array(names), list(fitted.separation.coefficients))
         bse[infinite] = np.inf
-        covariance = covariance.copy()
-        covariance[infinite, :] = np.nan
-        covariance[:, infinite] = np.nan
-        covariance[np.diag_indices(size)] = np.where(infinite, np.inf, np.diag(covariance))
+        if covariance is not None:
+            covariance = covariance.copy()
+            covariance[infinite, :] = np.nan
+            covariance[:, infinite] = np.nan
+            covariance[np.diag_indices(size)] = np.where(infinite, np.inf, np.diag(covariance))
         which = ", ".join(f"{n} ({s})" for n, s in list(fitted.separation.coefficients.items())[:6])
         first = np.flatnonzero(rows)[:5].tolist()
         notes.append((
@@ -257,9 +263,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if data.dropped:
         notes.append((f"{data.dropped} rows with missing values were left out", UserWarning))
     distance = fitted.decrement if np.isfinite(fitted.decrement) else float("inf")
-    certificate = Certificate.of(
-        distance, list(names), coefficients, np.where(bse == 0, np.sqrt(floor) * _nominal(fitted, jacobian), bse)
-    )
+    certificate = Certificate.of(distance, list(names), coefficients, _widest(fitted, design, bse, phi, floor))
     result = {
         "names": names,
         "coefficients": coefficients,
@@ -283,7 +287,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         "certificate": certificate,
         "converged": converged,
         "n_iter": max(1, fitted.n_iter),
-        "cov_type": _cov_name(model, likelihood),
+        "cov_type": "not formed" if covariance is None else _cov_name(model, likelihood),
         "weight_type": model.weight_type,
         "intercept": design.intercept,
         "positive": positive,
@@ -311,10 +315,17 @@ def _cov_name(model: Any, likelihood: Likelihood) -> str:
     return "observed" if model.cov_type == "expected" and not likelihood.kernels.has_fisher else str(model.cov_type)
 
 
-def _nominal(fitted: Fitted, jacobian: np.ndarray) -> np.ndarray:
-    """Standard errors at phi = 1, in whose units the certificate of an exact fit is."""
+def _widest(fitted: Fitted, design: Design, bse: np.ndarray, phi: float, floor: float) -> np.ndarray:
+    """Standard errors for the certificate: those of an exact fit at the floor, upper bounds where none were formed."""
     with np.errstate(all="ignore"):
-        return np.sqrt(np.diag(jacobian @ np.nan_to_num(fitted.covariance) @ jacobian.T))
+        if fitted.covariance is not None:
+            if not np.any(bse == 0):
+                return bse
+            scale, inner = coordinates.congruent(design, np.nan_to_num(fitted.covariance))
+            return np.where(bse == 0, np.sqrt(floor) * scale * np.sqrt(np.diag(inner)), bse)
+        return (
+            np.sqrt(phi if phi > 0 else floor) * coordinates.bound(design, fitted.widest) if fitted.widest.size else bse
+        )
 
 
 __all__ = ["Report", "report"]

@@ -1,0 +1,84 @@
+"""Between standardised and user's coordinates without the p x p matrix of `Design.to_user`.
+
+That matrix J is diagonal but for the row of the intercept, which takes the centres of the dense columns into account.
+Rows may be 1e200 in size, so that a scale for every row is kept apart: J = diag(scale) U.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .blocks import Design
+
+
+def rows_of_jacobian(design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """The largest entry in every row of J, and the first row of U on the intercept and the dense columns."""
+    scale = np.ones(design.width)
+    scale[int(design.intercept) : design.dense_width] = design.inverse_scale
+    if design.sparse is not None:
+        scale[design.sparse_at :] = design.sparse.scale
+    first = np.concatenate([[1.0], -design.centre * design.inverse_scale])
+    if design.intercept:
+        scale[0] = np.abs(first).max()
+        first = first / scale[0]
+    return scale, first
+
+
+def transform(design: Design, columns: np.ndarray) -> np.ndarray:
+    """J times `columns`."""
+    scale, first = rows_of_jacobian(design)
+    rows = scale[:, None] * columns
+    if design.intercept:
+        rows[0] = scale[0] * (first @ columns[: first.size])
+    return rows[_user_order(design, design.width)]
+
+
+def congruent(design: Design, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The scale of every row, and U M U'; further parameters, beyond the design's, are left as they are."""
+    scale, first = rows_of_jacobian(design)
+    out = matrix.copy()
+    if design.intercept:
+        d = first.size
+        out[0] = first @ out[:d]
+        out[:, 0] = out[:, :d] @ first
+    order = _user_order(design, matrix.shape[0])
+    scale = np.concatenate([scale, np.ones(matrix.shape[0] - design.width)])
+    return scale[order], out if np.all(order[1:] > order[:-1]) else out[np.ix_(order, order)]
+
+
+def contrast(design: Design, j: int) -> np.ndarray:
+    """The row of J that makes the user's coefficient j."""
+    scale, first = rows_of_jacobian(design)
+    k = int(np.flatnonzero(design.position == j)[0])
+    out = np.zeros(design.width)
+    if design.intercept and k == 0:
+        out[: first.size] = scale[0] * first
+    else:
+        out[k] = scale[k]
+    return out
+
+
+def reached(design: Design, marked: np.ndarray) -> np.ndarray:
+    """The user's coefficients, and further parameters, that depend on a standardised one that is marked."""
+    _, first = rows_of_jacobian(design)
+    out = marked.copy()
+    if design.intercept:
+        out[0] = np.any(marked[: first.size] & (first != 0.0))
+    return out[_user_order(design, marked.size)]
+
+
+def bound(design: Design, errors: np.ndarray) -> np.ndarray:
+    """Upper bounds of the standard errors in the user's coordinates, from such bounds in the standardised ones."""
+    scale, first = rows_of_jacobian(design)
+    out = errors.copy()
+    if design.intercept:
+        out[0] = np.abs(first) @ errors[: first.size]
+    out[: design.width] *= scale
+    return out[_user_order(design, errors.size)]
+
+
+def _user_order(design: Design, size: int) -> np.ndarray:
+    return np.concatenate([np.argsort(design.position), np.arange(design.width, size)])
+
+
+__all__ = ["bound", "congruent", "contrast", "reached", "transform"]
