@@ -23,7 +23,7 @@ T = TypeVar("T")
 BLOCK_BYTES = 512 * 1024  # a block and its weighted copy stay in the second-level cache
 STRIPES = 64
 LONGEST = 10_000_000  # entries of a stripe: a thread that works on one does not hear Ctrl-C
-STRIPE_BYTES = 64 * 1024 * 1024  # all stripes' matrices together
+STRIPE_BYTES = 36 * 1024 * 1024  # all stripes' matrices together
 THREAD_WORK = 400_000  # rows times columns below which threads cost more than they save
 MATRIX_BYTES = 1_000_000_000  # largest information matrix
 PRODUCT_WORK = 400.0  # multiplications to an entry of a sparse design that a step by products costs, and a margin
@@ -120,7 +120,7 @@ class Likelihood:
             )  # fmt: skip
             return loglik, pearson, score, information
 
-        (loglik, pearson, score, information), *rest = self.each_stripe(add)
+        (loglik, pearson, score, information), *rest = self.each_stripe(add, None if informative else False)
         for part in rest:
             loglik, pearson = loglik + part[0], pearson + part[1]
             score += part[2]
@@ -406,7 +406,10 @@ def plan(n: int, p: int, width: float, matrices: bool = True) -> tuple[int, tupl
     """
     size = min(max(128, min(int(BLOCK_BYTES / (8 * max(width, 1.0))), 4096)), max(n, 1))
     blocks = max(1, -(-n // size))
-    room = STRIPE_BYTES // (8 * max(p, 1) ** 2) if matrices else int(n * (width + 8.0) / (16 * max(p, 1)))
+    if matrices:
+        room = min(STRIPE_BYTES // (8 * max(p, 1) ** 2), int(4.0 * n * (width + 1.0) / max(p, 1) ** 2))
+    else:
+        room = int(n * (width + 8.0) / (16 * max(p, 1)))
     count = max(1, min(room, max(STRIPES, int(n * width) // LONGEST)))
     edges = np.linspace(0, blocks, min(count, blocks) + 1).astype(int) * size
     return size, tuple(pairwise([*edges[:-1].tolist(), n]))
