@@ -19,7 +19,7 @@ from .linalg import EPS, Factor, cholesky
 
 MOST = 5000  # products to a solution, at the most
 LOOSE = 0.1  # relative error (in the metric of F) of a step far from the maximum
-CLOSE = 3e-11  # distance from the maximum, in standard errors, below which a step needs no digits
+CLOSE = 5e-11  # distance from the maximum, in standard errors, below which a step needs no digits
 LAST = 0.1  # relative error of the step that the certificate is made of
 TIGHT = 1e-12  # relative error of a solution that is no step of the solver
 EACH = 60  # products up to which eigenvalues are estimated after each

@@ -48,6 +48,12 @@ class _AllRead:
     def filter(self, rows: Any) -> _AllRead:
         return self
 
+    def __getitem__(self, name: str) -> _AllRead:
+        return self
+
+    def to_native(self) -> None:  # sparse columns of a batch are read dense: there is nothing left to look at
+        return None
+
 
 @dataclass(frozen=True, eq=False)
 class Some:

@@ -217,6 +217,16 @@ def test_tables_with_sparse_dense_and_categorical_columns(matrices, monkeypatch)
         ff.GLM().fit(holes, ETA)
 
 
+def test_batches_may_be_sparse():
+    sparse, dense = mixed()
+    y = FAMILIES["binomial"]
+    for whole, cut in ((sp.csr_array(X), sp.csr_array(X)), (dense, sparse)):
+        wanted = ff.GLM("binomial").fit(whole, y)
+        rows = [slice(at, at + 150) for at in range(0, N, 150)]
+        batches = [((cut.iloc[r] if cut is sparse else cut[r]), y[r]) for r in rows]
+        same(ff.GLM("binomial").fit(batches), wanted, 1e-10)
+
+
 # without matrices
 
 
