@@ -63,8 +63,7 @@ class Predictor:
         with np.errstate(all="ignore"):
             theta = [self.links[0].mean(eta)]
             at = len(self.terms.names)
-            for link, value in zip(self.links[1:], self.coefficients[at:], strict=True):
-                theta.append(np.full(eta.size, float(link.mean(value))))
+            theta += [np.full(eta.size, value) for value in self.coefficients[at:].tolist()]  # on their own scales
             return np.asarray(self.family.mean(*theta))
 
     def _linear(self, table: Any) -> np.ndarray:
@@ -104,9 +103,7 @@ class Predictor:
             family = type(family)(alpha=float(others[0]))
             others = others[:0]
         kernels = kernels_of(family, [get_link("identity")] * len(family.parameters))
-        eta = np.stack(
-            [mu, *(np.full(mu.size, float(link.mean(v))) for link, v in zip(self.links[1:], others, strict=False))]
-        )
+        eta = np.stack([mu, *(np.full(mu.size, value) for value in others.tolist())])
         k = eta.shape[0]
         u, w = np.empty((k, mu.size)), np.empty((k * (k + 1) // 2, mu.size))
         return -2.0 * float(kernels.rows(y, weight, np.ascontiguousarray(eta), kernels.constants, VALUE, u, w))

@@ -165,3 +165,36 @@ def test_a_family_of_a_script_that_is_edited(tmp_path):
         assert done.returncode == 0, done.stderr
         out.append(float(done.stdout))
     assert out[1] - out[0] == pytest.approx(math.log(2.0), rel=1e-9)
+
+
+class Weibull(ff.Family):
+    parameters = {"scale": "positive", "shape": "positive"}
+    support = ff.Support(0.0, lower_open=True)
+
+    @staticmethod
+    def log_density(y, scale, shape):
+        z = y / scale
+        return math.log(shape / scale) + (shape - 1.0) * math.log(z) - z**shape
+
+    def mean(self, scale, shape):
+        from scipy.special import gamma
+
+        return scale * gamma(1.0 + 1.0 / shape)
+
+
+def test_a_second_parameter_reaches_the_mean_on_its_own_scale():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(400, 1))
+    y = np.exp(0.5 + 0.3 * x[:, 0]) * rng.weibull(0.8, 400)
+    m = ff.GLM(Weibull()).fit(x, y)
+    shape = float(m.result_.params["shape"])
+    assert 0.7 < shape < 0.9
+    wanted = np.exp(m.intercept_ + m.coef_[0] * x[:, 0]) * math.gamma(1.0 + 1.0 / shape)
+    np.testing.assert_allclose(m.predict(x), wanted, rtol=1e-12)
+
+
+def test_separation_with_a_column_of_zeros_names_the_others():
+    with pytest.warns(ff.RankWarning), pytest.warns(ff.SeparationWarning):
+        m = ff.GLM("binomial").fit([[5.1, 0], [7.7, 0], [6.8, 0], [3.9, 0]], [0, 1, 1, 0])
+    assert m.separation_.coefficients == {"Intercept": "-inf", "x0": "+inf"}
+    assert m.aliased_ == ["x1"]
