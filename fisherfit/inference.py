@@ -22,8 +22,9 @@ def covariance_of(
     else:
         kind, factor = model.cov_type, nobs / (nobs - rank) if model.cov_type == "HC1" and nobs > rank else 1.0
     bread = fitted.covariance
-    finite = np.isfinite(np.diag(bread))
-    inner = np.ix_(finite, finite)
+    if kind != "expected":
+        finite = np.isfinite(bread.diagonal())
+        inner = np.ix_(finite, finite)
     if kind == "observed" and finite.any():
         evaluation = likelihood.evaluate(fitted.point, OBSERVED)
         assert evaluation.information is not None
@@ -41,12 +42,13 @@ def covariance_of(
     # rows of the Jacobian may be 1e200 in size: standard errors are taken before their squares over- or underflow
     scale = np.abs(jacobian).max(axis=1)
     unit = jacobian / scale[:, None]
-    outside = unit @ np.nan_to_num(bread) @ unit.T
-    unknown = (np.abs(unit) @ np.isnan(np.diag(bread)).astype(float)) > 0
-    if fitted.null.shape[1] == 0 and not fitted.separation:
-        outside[unknown, :] = np.nan
-        outside[:, unknown] = np.nan
-    return outside * scale[:, None] * scale, scale * np.sqrt(np.diag(outside))
+    unknown = np.isnan(bread.diagonal())
+    outside = unit @ (bread if np.isfinite(bread).all() else np.nan_to_num(bread)) @ unit.T
+    if unknown.any() and fitted.null.shape[1] == 0 and not fitted.separation:
+        touched = np.abs(unit) @ unknown.astype(float) > 0
+        outside[touched, :] = np.nan
+        outside[:, touched] = np.nan
+    return outside * scale[:, None] * scale, scale * np.sqrt(outside.diagonal())
 
 
 def _meat(model: Any, likelihood: Likelihood, theta: np.ndarray) -> np.ndarray:

@@ -113,7 +113,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     notes: list[tuple[str, type[Warning]]] = []
     has_alpha = isinstance(family, NegativeBinomial) and family.alpha is None
     fixed: Family = NegativeBinomial(alpha=float(fitted.point[-1])) if has_alpha else family
-    if fitted.design is not None:
+    if fitted.design is not None and fitted.design is not design:
         design = fitted.design
         likelihood = replace(likelihood, designs=(design, *likelihood.designs[1:]))
     simple = likelihood
@@ -149,7 +149,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if family.has_dispersion:
         floor = rounding_floor(likelihood, family, nobs)
         exact = deviance <= 16.0 * floor * count and not separated
-    empty = null_model(family, fixed, data, likelihood, simple)
+    empty = null_model(family, fixed, data, likelihood, simple, fitted)
     if family.has_dispersion and not exact:
         for value in (deviance, empty[1]):
             phi_likelihood.expect(value, count, family.dispersion_ml(value, count))  # type: ignore[attr-defined]
@@ -171,12 +171,14 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     use_t = estimated
     quasi = not family.has_dispersion and model.dispersion is not None and model.dispersion != 1.0
 
-    jacobian = np.eye(size)
-    jacobian[:p, :p] = design.jacobian()
+    jacobian = design.jacobian()
+    if size > p:
+        jacobian, slopes = np.eye(size), jacobian
+        jacobian[:p, :p] = slopes
     covariance, bse = covariance_of(model, fitted, fitted_likelihood, jacobian, phi, nobs, rank)
     coefficients = jacobian @ fitted.theta
     coefficients[:p] = design.to_user(fitted.point[:p], fitted.step[:p])
-    if not np.all(np.isfinite(coefficients)) and fitted.reason == "converged":
+    if fitted.reason == "converged" and not np.isfinite(coefficients).all():
         name = names[int(np.argmax(np.isinf(coefficients)))]
         raise InputError(f"the values of column {name!r} are so small that its coefficient is not a float; rescale it")
     aliased: list[str] = []
@@ -194,9 +196,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
             f"{len(aliased)} of {p} columns are combinations of columns to their left: {', '.join(aliased[:6])}"
             f"{', ...' if len(aliased) > 6 else ''}. The coefficients are the minimum-norm solution; predictions do "
             "not depend on it, standard errors are NaN where a coefficient is not estimable", RankWarning))  # fmt: skip
-    bse[~estimable] = np.nan
-    if fitted.null.shape[1]:
-        covariance = covariance.copy()
+        bse[~estimable] = np.nan
         covariance[~estimable, :] = np.nan
         covariance[:, ~estimable] = np.nan
 
@@ -257,9 +257,10 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if data.dropped:
         notes.append((f"{data.dropped} rows with missing values were left out", UserWarning))
     distance = fitted.decrement if np.isfinite(fitted.decrement) else float("inf")
-    certificate = Certificate.of(
-        distance, list(names), coefficients, np.where(bse == 0, np.sqrt(floor) * _nominal(fitted, jacobian), bse)
-    )
+    units = bse
+    if (bse == 0.0).any():
+        units = np.where(bse == 0.0, np.sqrt(floor) * _nominal(fitted, jacobian), bse)
+    certificate = Certificate.of(distance, names, coefficients, units)
     result = {
         "names": names,
         "coefficients": coefficients,
@@ -299,7 +300,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         fitted.n_iter,
         fitted.n_restarts,
         aliased,
-        replace(fitted.separation, rows=rows),
+        fitted.separation if data.kept_rows is None else replace(fitted.separation, rows=rows),
         boundary,
         notes,
     )
