@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -45,11 +46,14 @@ def maximise(
     if pilot is None:  # where a pass is long, the given start is evaluated and not the null model
         first = start if start is not None and likelihood.streamed else begin
         pilot = Pilot(first, None, likelihood.evaluate(first, EXPECTED))
+    constant = None
+    if pilot.first is not None and pilot.theta is begin and likelihood.designs[0].intercept and begin.size == p:
+        constant = None if likelihood.has_offset else (float(begin[0]), pilot.first.loglik)
     begin, factor = begin if start is not None else pilot.theta, pilot.metric
     if factor is None:
         assert pilot.first is not None
         assert pilot.first.information is not None
-        factor = cholesky(pilot.first.information[:p, :p])
+        factor = pilot.first.factor if len(kept) == p else cholesky(pilot.first.information[:p, :p])
     if factor is None or factor.poor:
         design = likelihood.designs[0]
         root = likelihood.design_root()
@@ -110,7 +114,7 @@ def maximise(
         return replace(
             finite_part(likelihood, family, found, canonical, kept, max_iter, tol), n_restarts=restarts, null=null
         )
-    return replace(_regular(model, solution, kept, null, restarts), design=likelihood.designs[0])
+    return _regular(model, solution, kept, null, restarts, constant)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,18 +171,24 @@ def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> floa
     return float(max((16 * EPS) ** 2 * ratio * (likelihood.total / count), 1e-300))
 
 
-def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int) -> Fitted:
+def _regular(
+    model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int,
+    constant: tuple[float, float] | None = None,
+) -> Fitted:  # fmt: skip
     information = solution.evaluation.information
     assert information is not None
     size = kept.size
-    covariance = np.full((size, size), np.nan)
     factor = solution.factor
     if factor is not None and factor.reciprocal_condition < WEAK and factor.matrix is not None:
         # the inverse of a Cholesky factor loses the digits of the condition; a QR of the rows half of them
         better, _ = model.factor(solution.point, solution.evaluation, kept)
         factor = better if better is not None else factor
-    if factor is not None:
-        covariance[np.ix_(kept, kept)] = factor.inverse()
+    if factor is not None and kept.all():
+        covariance = factor.inverse()
+    else:
+        covariance = np.full((size, size), np.nan)
+        if factor is not None:
+            covariance[np.ix_(kept, kept)] = factor.inverse()
     evaluation = solution.evaluation
     exact = model.is_linear and solution.converged and not model.likelihood.streamed
     if exact and factor is not None and factor.matrix is None:
@@ -186,13 +196,13 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
         x, y = model.linear_system(free)
         rest = residuals(x, y, solution.point[: free.size][free], solution.step[: free.size][free])
         evaluation = replace(evaluation, loglik=-0.5 * float(rest @ rest), pearson=float(rest @ rest))
-    noise = float(np.hypot(rounding_noise(model, solution, kept), difference_noise(model, solution)))
+    noise = math.hypot(rounding_noise(model, solution, kept), difference_noise(model, solution))
     return Fitted(
         solution.theta, solution.point, solution.theta - solution.point if not solution.converged else solution.step,
         evaluation, information, covariance, evaluation.loglik,
-        float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
+        math.hypot(math.sqrt(solution.decrement), noise), solution.n_iter, restarts, solution.reason, kept, null,
         sep.Separation(model.likelihood.no_rows()), np.zeros(0, int), (), np.ones(size, bool),
-        history=solution.history,
+        design=model.likelihood.designs[0], history=solution.history, constant=constant,
     )  # fmt: skip
 
 
@@ -203,9 +213,8 @@ def rounding_noise(model: Model, solution: Solution, kept: np.ndarray) -> float:
     """
     information = solution.evaluation.information
     assert information is not None
-    with np.errstate(all="ignore"):
-        length = float(np.sum(np.abs(np.diag(information)) * solution.theta**2)) / solution.dispersion
-    return EPS * float(np.sqrt(length)) if np.isfinite(length) else 0.0
+    length = float(np.abs(information.diagonal()) @ solution.theta**2) / solution.dispersion
+    return EPS * math.sqrt(length) if math.isfinite(length) else 0.0
 
 
 def difference_noise(model: Model, solution: Solution) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Model:
         """Sum of the weights. (`count` is the number of observations: rows, or repeated rows.)"""
         return self.likelihood.total
 
-    @property
+    @cached_property
     def lazy(self) -> bool:
         """True where information is dear: many rows for every column."""
         p = sum(self.likelihood.widths)
@@ -129,6 +130,7 @@ class Fitted:
     finite: np.ndarray = field(default_factory=lambda: np.ones(0, bool))
     design: Design | None = None  # where it is not the likelihood's own
     history: tuple[float, ...] = ()
+    constant: tuple[float, float] | None = None  # the linear predictor that all rows had at the start, and loglik there
 
 
 def in_user_order(root: np.ndarray, rounding: np.ndarray, position: np.ndarray) -> np.ndarray:

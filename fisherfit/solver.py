@@ -9,6 +9,7 @@ only, and refreshed when they no longer contract (chord steps; Doikov, Chayti & 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -125,6 +126,7 @@ def natural_gradient(
     """
     theta = np.array(start, float)
     free = np.ones(theta.size, bool) if free is None else free
+    near_enough = NEAR * max(1, int(np.count_nonzero(free)))
     if first is None:
         first = problem.evaluate(theta, EXPECTED if metric is None else SCORE)
     evaluation = first
@@ -159,7 +161,7 @@ def natural_gradient(
             fast = decrement <= CONTRACTION**2 * previous
             rate = min(1.0, decrement / previous) if iteration else 1.0
             if not fast and decrement > FLOOR:  # the kept factor no longer contracts: a fresh one, here
-                near = decrement < NEAR * max(1, int(free.sum()))
+                near = decrement < near_enough
                 evaluation = problem.evaluate(theta, OBSERVED if near and not problem.canonical else EXPECTED)
                 continue
         elif evaluation.kind == EXPECTED and newton is not None and decrement < NEAR:
@@ -169,7 +171,8 @@ def natural_gradient(
         history.append(decrement)
         if callback is not None:
             callback(iteration, evaluation.loglik, decrement)
-        rounding = min(max(FLOOR, (16.0 * EPS * factor.length(theta[free])) ** 2 / phi), 1e-6)
+        length = factor.length(theta[free])
+        rounding = min(max(FLOOR, (16.0 * EPS * length) ** 2 / phi), 1e-6)
         settled = decrement <= tol or (decrement <= rounding and decrement >= 0.25 * previous)
         if phi <= problem.floor and iteration > 0:  # an exact fit: what is left of the score is rounding
             if evaluation.kind != EXPECTED:
@@ -189,7 +192,7 @@ def natural_gradient(
                 factor, step = _direction(problem, theta, evaluation, free)
             return _end(problem, theta, evaluation, factor, step, decrement, iteration, "max_iter", history)
         previous = decrement
-        near = decrement < NEAR * max(1, int(free.sum()))
+        near = decrement < near_enough
         if (rate * decrement <= goal or decrement <= rounding if chord else decrement <= FLOOR) and (
             fast or newton is not None
         ):
@@ -199,7 +202,7 @@ def natural_gradient(
         else:
             kind = OBSERVED if near and not problem.canonical else EXPECTED
         iteration += 1
-        moved = search(problem, theta, evaluation, step, phi, kind, factor.length(theta[free]))
+        moved = search(problem, theta, evaluation, step, phi, kind, length)
         if moved is None and evaluation.kind != EXPECTED:
             evaluation, newton = problem.evaluate(theta, EXPECTED), None
             continue
@@ -252,8 +255,7 @@ def _direction(
 ) -> tuple[Factor | None, np.ndarray]:
     """The factored information on the free coordinates, and the natural gradient."""
     assert evaluation.information is not None
-    information = evaluation.information if free.all() else evaluation.information[np.ix_(free, free)]
-    factor = cholesky(information)
+    factor = evaluation.factor if free.all() else cholesky(evaluation.information[np.ix_(free, free)])
     step: np.ndarray | None = None
     if (factor is None or factor.poor) and evaluation.kind == EXPECTED:
         better, step = problem.factor(theta, evaluation, free)
@@ -276,7 +278,7 @@ def _embed(step: np.ndarray, free: np.ndarray) -> np.ndarray:
 def _decrement(score: np.ndarray, step: np.ndarray, phi: float) -> float:
     """s'd / phi, each factor scaled so that units of 1e-200 neither underflow nor overflow."""
     value = float(score @ step) / phi
-    return abs(value) if np.isfinite(value) else np.inf
+    return abs(value) if math.isfinite(value) else math.inf
 
 
 def search(
@@ -295,7 +297,7 @@ def search(
     for trial in range(40):
         there = theta + t * step
         now = problem.evaluate(there, kind if trial == 0 else SCORE)
-        if np.isfinite(now.loglik) and np.all(np.isfinite(now.score)):
+        if math.isfinite(now.loglik) and np.isfinite(now.score).all():
             change = now.loglik - evaluation.loglik
             if change >= 1e-4 * t * gain - slack:
                 if trial and kind != SCORE:
