@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -117,7 +117,8 @@ class Design:
         b = beta + step
         slopes, small = beta[at] * self.inverse_scale, step[at] * self.inverse_scale
         if self.intercept and slopes.size:
-            b[0] = exact_sum([beta[0], step[0]], np.r_[-self.centre, -self.centre], np.r_[slopes, small])
+            shift = np.concatenate([-self.centre, -self.centre])
+            b[0] = exact_sum([beta[0], step[0]], shift, np.concatenate([slopes, small]))
         b[at] = slopes + small
         if self.sparse is not None and self.sparse.inverse_scale is not None:
             b[self.sparse_at :] *= self.sparse.inverse_scale
@@ -196,8 +197,9 @@ def make_design(
         spread = size
     if _readable(dense, n) and np.all(np.abs(centre) <= MILD * spread) and np.all(np.abs(np.log2(spread)) <= 20.0):
         centre, spread = np.zeros_like(centre), np.ones_like(spread)  # read in place: no copy, no centring
-    exponent = np.where(spread > 0, np.round(np.log2(np.where(spread > 0, spread, 1.0))), 0.0)
-    inverse_scale = np.exp2(-np.clip(exponent, -SCALE_LIMIT, SCALE_LIMIT))
+    varies = spread > 0
+    exponent = np.round(np.log2(np.where(varies, spread, 1.0)))
+    inverse_scale = np.exp2(-exponent.clip(-SCALE_LIMIT, SCALE_LIMIT))
     return Design(
         tuple(names),
         n,
@@ -207,7 +209,7 @@ def make_design(
         np.arange(width) if position is None else position,
         centre,
         inverse_scale,
-        np.where(spread > 0, size * inverse_scale, 1.0),
+        np.where(varies, size * inverse_scale, 1.0),
         None if sparse is None else scaled(sparse),
     )
 
@@ -250,27 +252,31 @@ def _moments(
     parts = [_moments_of(source if source.ndim == 2 else source[:, None], rows, n) for source in dense]
     if not parts:
         return np.empty(0), np.empty(0), np.empty(0)
+    if len(parts) == 1:
+        return parts[0]
     centre, spread, size = (np.concatenate(part) for part in zip(*parts, strict=True))
     return centre, spread, size
 
 
 def _moments_of(table: np.ndarray, rows: Any, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    sample = np.asarray(table[rows], float)
+    sample = np.array(table[rows].T, float, order="C")  # a row for every column: sums then run through memory
     if not sample.size:
         return (np.zeros(table.shape[1]),) * 3
-    lo, hi = sample.min(axis=0), sample.max(axis=0)
-    size = np.maximum(np.abs(lo), np.abs(hi))
+    count = sample.shape[1]
+    lo, hi = sample.min(axis=1), sample.max(axis=1)
+    size = np.maximum(-lo, hi)
     unit = np.where(size > 0.0, size, 1.0)
-    scaled = sample / unit
-    mean = scaled.mean(axis=0)
-    spread = np.sqrt(np.mean((scaled - mean) ** 2, axis=0)) * unit
-    mean = mean * unit
+    sample /= unit[:, None]
+    mean = sample.sum(axis=1) / count
+    sample -= mean[:, None]
+    spread = np.sqrt(np.einsum("ij,ij->i", sample, sample) / count) * unit
+    mean *= unit
     with np.errstate(all="ignore"):
         short = mean.astype(np.float32).astype(float)  # few digits, so that x - centre is exact where it can be
     mean = np.where((lo <= short) & (short <= hi) & (short != 0.0), short, mean)
     for j in np.flatnonzero(lo == hi):  # constant in the sample; in all rows?
         mean[j], spread[j] = lo[j], 0.0
-        if n > sample.shape[0]:
+        if n > count:
             whole = np.asarray(table[:, j], float)
             if whole.min() != whole.max():
                 mean[j], spread[j], size[j] = (part[0] for part in _moments_of(whole[:, None], slice(None), n))
@@ -283,6 +289,7 @@ def without_rows(design: Design, n: int) -> Design:
     return replace(design, n=n, dense=(), categorical=tuple(Categorical(codes, c.width) for c in design.categorical))
 
 
+@lru_cache(maxsize=64)
 def constant_design(n: int, name: str) -> Design:
     """The design of a parameter that is the same for all rows."""
     return make_design([name], n, True, ())
@@ -308,9 +315,9 @@ class Layout:
         categories: list[tuple[int, int]] = []
         for shape, d in zip(shapes, designs, strict=True):
             width = d.dense_width - int(d.intercept)
-            shape[[INTERCEPT, DENSE, FIRST_COLUMN]] = int(d.intercept), width, len(columns)
-            shape[[N_CATEGORIES, FIRST_CATEGORY, WIDTH]] = len(d.categorical), len(categories), d.width
-            shape[[ORDER, HOW, ADDRESS, LEAD]] = _reading(d, width)
+            shape[INTERCEPT], shape[DENSE], shape[FIRST_COLUMN] = d.intercept, width, len(columns)
+            shape[N_CATEGORIES], shape[FIRST_CATEGORY], shape[WIDTH] = len(d.categorical), len(categories), d.width
+            shape[ORDER], shape[HOW], shape[ADDRESS], shape[LEAD] = _reading(d, width)
             if d.sparse is not None:
                 s = d.sparse
                 shape[[SPARSE, ROW_ENDS]] = s.width, _address(s.indptr)
@@ -320,7 +327,7 @@ class Layout:
                 step, address, item = matrix.strides[0] // matrix.itemsize, _address(matrix), matrix.itemsize
                 columns += [(address + j * matrix.strides[1], step, item) for j in range(matrix.shape[1])]
             categories += [(_address(c.codes), c.width) for c in d.categorical]
-        standards = [np.stack([d.centre, d.inverse_scale], axis=1) for d in designs]
+        standards = [np.array((d.centre, d.inverse_scale)).T for d in designs]
         return cls(
             shapes,
             np.array(columns, np.int64).reshape(-1, 3),

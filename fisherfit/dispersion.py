@@ -17,13 +17,14 @@ Block = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # y, weight, trials
 def base_terms(kernels: Kernels, block: Block, phi: float, divides: bool) -> tuple[float, ...]:
     """The base terms of some rows and their derivatives in phi, summed."""
     y, weight, trials = block
-    trials = np.ones_like(y) if trials is None else np.where(trials > 0, trials, 1.0)
+    trials = np.ones(y.size) if trials is None else np.where(trials > 0, trials, 1.0)
 
     def part(start: int) -> tuple[float, ...]:
         rows = slice(start, start + CHUNK)
         return tuple(map(float, kernels.base(y[rows], weight[rows], trials[rows], phi, divides, kernels.constants)))
 
-    parts = _threads.run(part, range(0, y.size, CHUNK), _threads.thread_count(None))
+    starts = range(0, y.size, CHUNK)
+    parts = _threads.run(part, starts, _threads.thread_count(None) if len(starts) > 1 else 1)
     return tuple(math.fsum(one[k] for one in parts) for k in range(3))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -49,11 +50,14 @@ def maximise(
     if pilot is None:  # where a pass is long, the given start is evaluated and not the null model
         first = start if start is not None and likelihood.streamed else begin
         pilot = Pilot(first, None, likelihood.evaluate(first, EXPECTED))
+    constant = None
+    if pilot.first is not None and pilot.theta is begin and likelihood.designs[0].intercept and begin.size == p:
+        constant = None if likelihood.has_offset else (float(begin[0]), pilot.first.loglik)
     begin, factor = begin if start is not None else pilot.theta, pilot.metric
     complete = True
     if factor is None and not likelihood.matrix_free:
         assert pilot.first is not None
-        factor = cholesky(pilot.first.information[:p, :p])
+        factor = pilot.first.factor if kept.size == p else cholesky(pilot.first.information[:p, :p])
     uncertain = likelihood.matrix_free or model.needs_rows(factor)
     if uncertain:
         kept[:p], null, complete = independent_columns_of(likelihood)
@@ -119,8 +123,7 @@ def maximise(
         return replace(fitted, n_restarts=restarts, null=null, rank_certain=complete)
     if suspicious and is_large(likelihood) and solution.converged and likelihood.largest_move(solution.step) > DIVERGES:
         solution = replace(solution, reason="diverging")
-    fitted = _regular(model, solution, kept, null, restarts)
-    return replace(fitted, design=likelihood.designs[0], rank_certain=complete)
+    return replace(_regular(model, solution, kept, null, restarts, constant), rank_certain=complete)
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +193,10 @@ def rounding_floor(likelihood: Likelihood, family: Family, count: float) -> floa
     return float(max((16 * EPS) ** 2 * ratio * (likelihood.total / count), 1e-300))
 
 
-def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int) -> Fitted:
+def _regular(
+    model: Model, solution: Solution, kept: np.ndarray, null: np.ndarray, restarts: int,
+    constant: tuple[float, float] | None = None,
+) -> Fitted:  # fmt: skip
     information = solution.evaluation.information
     size = kept.size
     factor = solution.factor
@@ -210,13 +216,13 @@ def _regular(model: Model, solution: Solution, kept: np.ndarray, null: np.ndarra
         x, y = model.linear_system(free)
         rest = residuals(x, y, solution.point[: free.size][free], solution.step[: free.size][free])
         evaluation = replace(evaluation, loglik=-0.5 * float(rest @ rest), pearson=float(rest @ rest))
-    noise = float(np.hypot(rounding_noise(model, solution, kept), difference_noise(model, solution)))
+    noise = math.hypot(rounding_noise(model, solution, kept), difference_noise(model, solution))
     return Fitted(
         solution.theta, solution.point, solution.theta - solution.point if not solution.converged else solution.step,
         evaluation, information, covariance, evaluation.loglik,
-        float(np.hypot(np.sqrt(solution.decrement), noise)), solution.n_iter, restarts, solution.reason, kept, null,
+        math.hypot(math.sqrt(solution.decrement), noise), solution.n_iter, restarts, solution.reason, kept, null,
         sep.Separation(model.likelihood.no_rows()), np.zeros(0, int), (), np.ones(size, bool),
-        history=solution.history, widest=widest,
+        design=model.likelihood.designs[0], history=solution.history, widest=widest, constant=constant,
     )  # fmt: skip
 
 
@@ -226,10 +232,9 @@ def rounding_noise(model: Model, solution: Solution, kept: np.ndarray) -> float:
     eps times the Fisher length of the coefficients: the decrement of a score computed with errors of that size.
     """
     information = solution.evaluation.information
-    diagonal = np.diag(information) if isinstance(information, np.ndarray) else information.diagonal()
-    with np.errstate(all="ignore"):
-        length = float(np.sum(np.abs(diagonal) * solution.theta**2)) / solution.dispersion
-    return EPS * float(np.sqrt(length)) if np.isfinite(length) else 0.0
+    diagonal = information.diagonal()
+    length = float(np.abs(diagonal) @ solution.theta**2) / solution.dispersion
+    return EPS * math.sqrt(length) if math.isfinite(length) else 0.0
 
 
 def difference_noise(model: Model, solution: Solution) -> float:

@@ -23,8 +23,9 @@ def covariance_of(
     bread = fitted.covariance
     if bread is None:
         return None, np.full(fitted.kept.size, np.nan)
-    finite = np.isfinite(np.diag(bread))
-    inner = np.ix_(finite, finite)
+    if kind != "expected":
+        finite = np.isfinite(bread.diagonal())
+        inner = np.ix_(finite, finite)
     if kind == "observed" and finite.any():
         information = likelihood.evaluate(fitted.point, OBSERVED).information
         information = information if isinstance(information, np.ndarray) else information.dense()
@@ -40,12 +41,13 @@ def covariance_of(
     else:
         bread = bread * phi
     # rows of the Jacobian may be 1e200 in size: standard errors are taken before their squares over- or underflow
-    scale, outside = coordinates.congruent(design, np.nan_to_num(bread))
-    if fitted.null.shape[1] == 0 and not fitted.separation:
-        unknown = coordinates.reached(design, np.isnan(np.diag(bread)))
-        outside[unknown, :] = np.nan
-        outside[:, unknown] = np.nan
-    return outside * scale[:, None] * scale, scale * np.sqrt(np.diag(outside))
+    unknown = np.isnan(bread.diagonal())
+    scale, outside = coordinates.congruent(design, bread if np.isfinite(bread).all() else np.nan_to_num(bread))
+    if unknown.any() and fitted.null.shape[1] == 0 and not fitted.separation:
+        touched = coordinates.reached(design, unknown)
+        outside[touched, :] = np.nan
+        outside[:, touched] = np.nan
+    return outside * scale[:, None] * scale, scale * np.sqrt(outside.diagonal())
 
 
 def kind_of(model: Any, nobs: float, rank: int) -> tuple[str, float]:

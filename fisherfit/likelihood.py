@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ import numpy as np
 from . import _threads
 from .blocks import Design, Layout, constant_design
 from .kernels import EXPECTED, OBSERVED, SCORE, VALUE, Kernels
-from .linalg import merge_roots
+from .linalg import Factor, cholesky, merge_roots
 
 T = TypeVar("T")
 BLOCK_BYTES = 512 * 1024  # a block and its weighted copy stay in the second-level cache
@@ -42,6 +42,12 @@ class Evaluation:
     n: int
     kind: int
     pearson: float = 0.0
+
+    @cached_property
+    def factor(self) -> Factor | None:
+        """The scaled Cholesky factor of the information; None where that is not positive definite."""
+        assert self.information is not None
+        return cholesky(self.information)
 
     def __add__(self, other: Evaluation) -> Evaluation:
         both = self.information is not None and other.information is not None
@@ -84,7 +90,7 @@ class Likelihood:
         """Number of rows."""
         return self.y.size
 
-    @property
+    @cached_property
     def widths(self) -> tuple[int, ...]:
         """Number of coefficients of every parameter."""
         return tuple(d.width for d in self.designs)
@@ -98,6 +104,11 @@ class Likelihood:
         """The designs as the compiled pass reads them."""
         return self.designs[0].layout if len(self.designs) == 1 else Layout.of(self.designs)
 
+    @cached_property
+    def vectors(self) -> np.ndarray:
+        """The addresses of y, weight and offset, which the compiled pass reads; 0 for no offset."""
+        return np.array([0 if a is None else _address(a) for a in (self.y, self.weight, self.offset)])
+
     def evaluate(self, theta: np.ndarray, kind: int = EXPECTED) -> Evaluation:
         """Log-likelihood, score and (kind EXPECTED or OBSERVED) information in one pass over the rows."""
         kernel = self.kernels.address()
@@ -106,8 +117,7 @@ class Likelihood:
         run, lay, p, k = self._pass("evaluate"), self.layout, theta.size, len(self.designs)
         informative = kind >= EXPECTED
         kept = np.empty((k * (k + 1) // 2, self.n)) if informative and self.matrix_free else None
-        offset = 0 if self.offset is None else _address(self.offset)
-        vectors = np.array([_address(self.y), _address(self.weight), offset])
+        vectors = self.vectors
         theta = np.ascontiguousarray(theta, float)
 
         def add(start: int, stop: int, size: int) -> tuple[float, float, np.ndarray, np.ndarray]:
@@ -187,7 +197,7 @@ class Likelihood:
             offset=None if self.offset is None else self.offset[rows].copy(),
         )
 
-    @property
+    @cached_property
     def total(self) -> float:
         """Sum of the weights."""
         return float(self.weight.sum())
@@ -197,7 +207,7 @@ class Likelihood:
         """True where the linear predictor has an offset."""
         return self.offset is not None
 
-    @property
+    @cached_property
     def observations(self) -> int:
         """Number of rows whose weight is not zero."""
         return int(np.count_nonzero(self.weight > 0.0))
@@ -231,7 +241,8 @@ class Likelihood:
 
     def moments(self) -> tuple[float, float]:
         """Weighted means of y and of y^2."""
-        return float(np.average(self.y, weights=self.weight)), float(np.average(self.y * self.y, weights=self.weight))
+        weighted = self.weight * self.y
+        return float(weighted.sum() / self.total), float((weighted * self.y).sum() / self.total)
 
     def at_constant(self, eta: float) -> float:
         """The sum of the objective with the same linear predictor for every row."""
@@ -359,6 +370,7 @@ def project(design: Design, beta: np.ndarray, threads: int = 1) -> np.ndarray:
     return out
 
 
+@cache
 def compiled_pass(name: str) -> Callable[..., Any]:
     """One of `fisherfit.passes`."""
     from . import passes
@@ -366,6 +378,7 @@ def compiled_pass(name: str) -> Callable[..., Any]:
     return passes.compiled_pass(name)
 
 
+@cache
 def blas_addresses() -> np.ndarray:
     from . import native
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,21 +33,23 @@ class Factor:
 
     def length(self, theta: np.ndarray) -> float:
         """sqrt(sum of F_jj theta_j^2), an upper estimate of the Fisher length of theta without its signs."""
-        value = float(np.linalg.norm(self.scale * theta))
-        return value if np.isfinite(value) else 0.0
+        scaled = self.scale * theta
+        value = math.sqrt(scaled @ scaled)
+        return value if math.isfinite(value) else 0.0
 
     def solve(self, score: np.ndarray) -> np.ndarray:
         """The natural gradient: information^-1 score, refined once on its residual."""
         d = self._solve(score)
         if self.matrix is not None:
             correction = self._solve(score - self.matrix @ d)
-            if np.all(np.isfinite(correction)):
-                d = d + correction
+            if np.isfinite(correction).all():
+                d += correction
         return d
 
     def _solve(self, score: np.ndarray) -> np.ndarray:
-        z, _ = lapack.dpotrs(self.upper, score / self.scale)  # scipy's wrappers cost more than the solution
-        return np.asarray(z) / self.scale
+        z: np.ndarray = lapack.dpotrs(self.upper, score / self.scale)[0]  # scipy's wrappers cost more than the solution
+        z /= self.scale
+        return z
 
     def solve_root(self, right: np.ndarray) -> np.ndarray:
         """R^-1 right for R = U D: the least-squares solution from a QR factor's right-hand side."""
@@ -67,19 +70,21 @@ class Factor:
 
 def cholesky(information: np.ndarray) -> Factor | None:
     """The scaled Cholesky factor of an information matrix; None where it is not positive definite."""
-    diagonal = np.diag(information)
+    diagonal = information.diagonal()
     if diagonal.size == 0:
         return Factor(np.ones(0), np.empty((0, 0)), 1.0, information)
-    if not np.all(np.isfinite(information)) or not np.all(diagonal > 0.0):
+    if not all(0.0 < entry < math.inf for entry in diagonal.tolist()):
         return None
     scale = np.sqrt(diagonal)
     scaled = information / scale[:, None] / scale
+    norm = lapack.dlange("1", scaled)  # not finite where an entry of the information is not
+    if not math.isfinite(norm):
+        return None
     upper, info = lapack.dpotrf(scaled, lower=0, clean=1)
     if info != 0:
         return None
-    norm = float(np.abs(scaled).sum(axis=0).max())
     reciprocal, _ = lapack.dpocon(upper, norm)
-    return Factor(scale, upper, float(reciprocal), information)
+    return Factor(scale, upper, reciprocal, information)
 
 
 def from_root(root: np.ndarray) -> Factor | None:

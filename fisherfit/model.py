@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Model:
         """Sum of the weights. (`count` is the number of observations: rows, or repeated rows.)"""
         return self.likelihood.total
 
-    @property
+    @cached_property
     def lazy(self) -> bool:
         """True where information is dear: many rows for every column."""
         p = sum(self.likelihood.widths)
@@ -157,6 +158,8 @@ class Fitted:
     widest: np.ndarray = field(
         default_factory=lambda: np.empty(0)
     )  # bounds of standard errors, if not formed, at phi 1
+
+    constant: tuple[float, float] | None = None  # the linear predictor that all rows had at the start, and loglik there
 
 
 def is_large(likelihood: Likelihood) -> bool:

@@ -16,14 +16,14 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import carray, types  # type: ignore[attr-defined]
 from numba.core import cgutils
 from numba.extending import intrinsic, register_jitable
 
+_VOID, _CHAR, _INT, _DOUBLE = ir.VoidType(), ir.IntType(8), ir.IntType(32), ir.DoubleType()
+
 #: a part of a loop is called from compiled code only: it needs no entries for Python and for C
 inlined: Callable[..., Any] = register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True)
-
-_VOID, _CHAR, _INT, _DOUBLE = ir.VoidType(), ir.IntType(8), ir.IntType(32), ir.DoubleType()
 
 
 @intrinsic
@@ -114,6 +114,48 @@ def scale_eight(typingctx, source, factor, target):
         return context.get_dummy_value()
 
     return types.void(types.intp, types.float64, types.intp), codegen
+
+
+@intrinsic
+def standardise_eight(typingctx, source, centre, scale, target):
+    """Eight doubles minus their centres, times their scales; all by address."""
+
+    def codegen(context, builder, signature, args):
+        eight = ir.VectorType(_DOUBLE, 8)
+        x, centre, scale, target = (builder.inttoptr(address, eight.as_pointer()) for address in args)
+        x, centre, scale = (builder.load(pointer, align=8) for pointer in (x, centre, scale))
+        builder.store(builder.fmul(builder.fsub(x, centre), scale), target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, types.intp), codegen
+
+
+@inlined
+def whole_rows(m, d):
+    """How many of m rows of d doubles can be read and written by whole vectors of 8 without leaving the m rows.
+
+    What is too much of a row belongs to those that follow, which are written later.
+    """
+    return max(0, m - (8 * ((d + 7) // 8) - 1) // d)
+
+
+@inlined
+def standardise_rows(address, step, m, d, standards, first, out):
+    """out = (x - centre) * scale for m rows of d neighbouring doubles each, by whole vectors."""
+    padded, vectors = 8 * ((d + 7) // 8), whole_rows(m, d)
+    by_column = np.zeros((2, padded))
+    for j in range(d):
+        by_column[0, j], by_column[1, j] = standards[first + j, 0], standards[first + j, 1]
+    centre, source, target = by_column.ctypes.data, address, out.ctypes.data
+    for _ in range(vectors):
+        for at in range(0, 8 * d, 64):
+            standardise_eight(source + at, centre + at, centre + 8 * padded + at, target + at)
+        source += 8 * step
+        target += 8 * d
+    x = carray(pointer(address), ((m - 1) * step + d,), np.float64)
+    for i in range(vectors, m):
+        for j in range(d):
+            out[i * d + j] = (x[i * step + j] - by_column[0, j]) * by_column[1, j]
 
 
 def _tile(rows: int, vectors: int) -> Any:

@@ -40,6 +40,8 @@ from .native import (
     narrow_tile,
     pointer,
     scale_eight,
+    standardise_rows,
+    whole_rows,
     widest_tile,
 )  # fmt: skip
 
@@ -66,21 +68,17 @@ def _column_reader(dtype: Any) -> Callable[..., Any]:
     return read
 
 
-def _row_reader(dtype: Any) -> Callable[..., Any]:
-    @inlined
-    def read(address, step, m, d, standards, first, out):
-        """out = (x - centre) * scale for m rows of d neighbouring values each."""
-        x = carray(pointer(address), ((m - 1) * step + d,), dtype)
-        for i in range(m):
-            at, to = i * step, i * d
-            for j in range(d):
-                out[to + j] = (x[at + j] - standards[first + j, 0]) * standards[first + j, 1]
-
-    return read
+@inlined
+def _rows_f4(address, step, m, d, standards, first, out):
+    """out = (x - centre) * scale for m rows of d neighbouring singles each."""
+    x = carray(pointer(address), ((m - 1) * step + d,), np.float32)
+    for i in range(m):
+        at, to = i * step, i * d
+        for j in range(d):
+            out[to + j] = (x[at + j] - standards[first + j, 0]) * standards[first + j, 1]
 
 
 _column_f8, _column_f4 = _column_reader(np.float64), _column_reader(np.float32)
-_rows_f8, _rows_f4 = _row_reader(np.float64), _row_reader(np.float32)
 
 
 @inlined
@@ -93,7 +91,7 @@ def load(shape, columns, standards, start, m, buffer):
         step = 1 if shape[ORDER] == BY_COLUMN else shape[LEAD]
         return shape[ADDRESS] + 8 * start * step, shape[LEAD]
     if shape[HOW] == DOUBLE_ROWS:
-        _rows_f8(shape[ADDRESS] + 8 * start * shape[LEAD], shape[LEAD], m, d, standards, first, buffer)
+        standardise_rows(shape[ADDRESS] + 8 * start * shape[LEAD], shape[LEAD], m, d, standards, first, buffer)
         return buffer.ctypes.data, d
     if shape[HOW] == SINGLE_ROWS:
         _rows_f4(shape[ADDRESS] + 4 * start * shape[LEAD], shape[LEAD], m, d, standards, first, buffer)
@@ -188,13 +186,15 @@ def weigh(shape, z, lead, m, factor, out):
     if d and shape[ORDER] == BY_ROW:
         x = carray(pointer(z), ((m - 1) * lead + d,), np.float64)
         source, target = z, out.ctypes.data + 8 * first
-        for i in range(m - 1):  # whole vectors: what is too much belongs to the next row, which is written later
+        vectors = whole_rows(m, d)
+        for i in range(vectors):
             for at in range(0, 8 * d, 64):
                 scale_eight(source + at, factor[i], target + at)
             source += 8 * lead
             target += 8 * length
-        for j in range(d):
-            out[(m - 1) * length + first + j] = factor[m - 1] * x[(m - 1) * lead + j]
+        for i in range(vectors, m):
+            for j in range(d):
+                out[i * length + first + j] = factor[i] * x[i * lead + j]
     elif d:
         x = carray(pointer(z), ((d - 1) * lead + m,), np.float64)
         for begin in range(0, m, 8):  # few rows at a time, so that their lines stay in the first cache

@@ -371,7 +371,7 @@ def compiled_pass(name: str) -> Callable[..., Any]:
     return kernel
 
 
-def compile_passes() -> None:
-    """Compile all of them, or read them from disk."""
-    for name in SIGNATURES:
+def compile_passes(sparse: bool) -> None:
+    """Compile the passes over dense and categorical columns, and those over sparse ones, or read them from disk."""
+    for name in SIGNATURES if sparse else ("evaluate", "project", "collect", "mirror", "expand"):
         compiled_pass(name)

@@ -12,7 +12,7 @@ from scipy import stats
 from .errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Certificate:
     """How far the answer can be from the maximum.
 
@@ -23,25 +23,35 @@ class Certificate:
     max_se_error : float
         Its square root, lambda: every contrast of coefficients is within lambda standard errors of its
         maximum-likelihood value, to first order.
-    digits : pandas.Series
-        Digits guaranteed by it, by coefficient: min(15, -log10(lambda se / max(abs(coef), 1e-8 se))).
+    names : tuple of str
+        The coefficients.
+    coefficients, standard_errors : array of shape (n_coefficients,)
+        What `digits` are computed from.
     """
 
     decrement: float
     max_se_error: float
-    digits: pd.Series
+    names: tuple[str, ...]
+    coefficients: np.ndarray
+    standard_errors: np.ndarray
 
     @classmethod
-    def of(cls, distance: float, names: list[str], params: np.ndarray, bse: np.ndarray) -> Certificate:
+    def of(cls, distance: float, names: tuple[str, ...], params: np.ndarray, bse: np.ndarray) -> Certificate:
         """The certificate of a distance lambda from the maximum."""
+        return cls(distance**2, distance, names, params, bse)
+
+    @property
+    def digits(self) -> pd.Series:
+        """Digits guaranteed, by coefficient: min(15, -log10(lambda se / max(abs(coef), 1e-8 se)))."""
+        bse = self.standard_errors
         with np.errstate(all="ignore"):
-            size = np.maximum(np.abs(params), 1e-8 * bse)
-            digits = np.minimum(15.0, -np.log10(distance * bse / size))
+            size = np.maximum(np.abs(self.coefficients), 1e-8 * bse)
+            digits = np.minimum(15.0, -np.log10(self.max_se_error * bse / size))
         digits = np.where(np.isfinite(bse) & (bse > 0), digits, np.where(bse == 0, 15.0, np.nan))
-        return cls(distance**2, distance, pd.Series(np.maximum(digits, 0.0), index=names, name="digits"))
+        return pd.Series(np.maximum(digits, 0.0), index=list(self.names), name="digits")
 
     def __repr__(self) -> str:
-        worst = float(self.digits.min()) if self.digits.notna().any() else float("nan")
+        worst = float(self.digits.min())
         return f"Certificate(decrement={self.decrement:.1e}, max_se_error={self.max_se_error:.1e}, digits>={worst:.1f})"
 
 
@@ -184,12 +194,13 @@ class Result:
     def to_dict(self, level: float = 0.95) -> dict[str, Any]:
         """Everything the summary shows, as plain numbers, strings and lists (NaN and inf become None and strings)."""
         ci = self.conf_int(level)
+        t, p, digits = (a.to_numpy() for a in (self.tvalues, self.pvalues, self.certificate.digits))
         table = {
             name: {
                 "coef": _plain(self.coefficients[i]), "se": _plain(self.standard_errors[i]),
-                "statistic": _plain(self.tvalues.iloc[i]), "p_value": _plain(self.pvalues.iloc[i]),
+                "statistic": _plain(t[i]), "p_value": _plain(p[i]),
                 "lower": _plain(ci["lower"].iloc[i]), "upper": _plain(ci["upper"].iloc[i]),
-                "digits": _plain(self.certificate.digits.iloc[i]),
+                "digits": _plain(digits[i]),
             }
             for i, name in enumerate(self.names)
         }  # fmt: skip

@@ -9,6 +9,7 @@ only, and refreshed when they no longer contract (chord steps; Doikov, Chayti & 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -129,6 +130,7 @@ def natural_gradient(
     """
     theta = np.array(start, float)
     free = np.ones(theta.size, bool) if free is None else free
+    near_enough = NEAR * max(1, int(np.count_nonzero(free)))
     if first is None:
         first = problem.evaluate(theta, EXPECTED if metric is None else SCORE)
     evaluation = first
@@ -163,7 +165,7 @@ def natural_gradient(
             fast = decrement <= CONTRACTION**2 * previous
             rate = min(1.0, decrement / previous) if iteration else 1.0
             if not fast and decrement > FLOOR:  # the kept factor no longer contracts: a fresh one, here
-                near = decrement < NEAR * max(1, int(free.sum()))
+                near = decrement < near_enough
                 evaluation = problem.evaluate(theta, OBSERVED if near and not problem.canonical else EXPECTED)
                 continue
         elif evaluation.kind == EXPECTED and newton is not None and decrement < NEAR:
@@ -173,7 +175,8 @@ def natural_gradient(
         history.append(decrement)
         if callback is not None:
             callback(iteration, evaluation.loglik, decrement)
-        rounding = min(max(FLOOR, (16.0 * EPS * factor.length(theta[free])) ** 2 / phi), 1e-6)
+        length = factor.length(theta[free])
+        rounding = min(max(FLOOR, (16.0 * EPS * length) ** 2 / phi), 1e-6)
         settled = decrement <= tol or (decrement <= rounding and decrement >= 0.25 * previous)
         if phi <= problem.floor and iteration > 0:  # an exact fit: what is left of the score is rounding
             if evaluation.kind != EXPECTED:
@@ -193,7 +196,7 @@ def natural_gradient(
                 factor, step = _direction(problem, theta, evaluation, free)
             return _end(problem, theta, evaluation, factor, step, decrement, iteration, "max_iter", history)
         previous = decrement
-        near = decrement < NEAR * max(1, int(free.sum()))
+        near = decrement < near_enough
         if (rate * decrement <= goal or decrement <= rounding if chord else decrement <= FLOOR) and (
             fast or newton is not None
         ):
@@ -203,7 +206,7 @@ def natural_gradient(
         else:
             kind = OBSERVED if near and not problem.canonical else EXPECTED
         iteration += 1
-        moved = search(problem, theta, evaluation, step, phi, kind, factor.length(theta[free]))
+        moved = search(problem, theta, evaluation, step, phi, kind, length)
         if moved is None and evaluation.kind != EXPECTED:
             evaluation, newton = problem.evaluate(theta, EXPECTED), None
             continue
@@ -264,8 +267,7 @@ def _direction(
     assert evaluation.information is not None
     if not isinstance(evaluation.information, np.ndarray):
         return _direction_by_products(problem, evaluation, free, before)
-    information = evaluation.information if free.all() else evaluation.information[np.ix_(free, free)]
-    factor = cholesky(information)
+    factor = evaluation.factor if free.all() else cholesky(evaluation.information[np.ix_(free, free)])
     step: np.ndarray | None = None
     if evaluation.kind == EXPECTED and problem.needs_rows(factor):
         better, step = problem.factor(theta, evaluation, free)
@@ -302,7 +304,7 @@ def _embed(step: np.ndarray, free: np.ndarray) -> np.ndarray:
 def _decrement(score: np.ndarray, step: np.ndarray, phi: float) -> float:
     """s'd / phi, each factor scaled so that units of 1e-200 neither underflow nor overflow."""
     value = float(score @ step) / phi
-    return abs(value) if np.isfinite(value) else np.inf
+    return abs(value) if math.isfinite(value) else math.inf
 
 
 def search(
@@ -321,7 +323,7 @@ def search(
     for trial in range(40):
         there = theta + t * step
         now = problem.evaluate(there, kind if trial == 0 else SCORE)
-        if np.isfinite(now.loglik) and np.all(np.isfinite(now.score)):
+        if math.isfinite(now.loglik) and np.isfinite(now.score).all():
             change = now.loglik - evaluation.loglik
             if change >= 1e-4 * t * gain - slack:
                 if trial and kind != SCORE:
@@ -331,7 +333,7 @@ def search(
             t = float(np.clip(t * t * gain / curvature if curvature > 0 else 0.5 * t, 0.1 * t, 0.5 * t))
         else:
             t *= 0.3
-        if np.all(theta + t * step == theta):
+        if t * gain < 1e-3 * slack or np.all(theta + t * step == theta):  # there is nothing left to gain
             return None
     return None
 

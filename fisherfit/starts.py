@@ -21,7 +21,7 @@ def starting_mean(family: Family, y: np.ndarray, weight: np.ndarray) -> tuple[fl
     support = next(iter(family.parameters.values()))
     if support == "unit":
         total = float(weight.sum())
-        theta[0] = float(np.clip(theta[0], 0.5 / (total + 1.0), 1.0 - 0.5 / (total + 1.0)))
+        theta[0] = min(max(theta[0], 0.5 / (total + 1.0)), 1.0 - 0.5 / (total + 1.0))
     elif support == "positive" and not theta[0] > 0.0:
         theta[0] = 0.1
     return tuple(theta)
@@ -38,7 +38,7 @@ def null_start(likelihood: Likelihood, family: Family) -> np.ndarray:
             out[k][0] = float(links[k].forward(first[k]))
         eta = float(links[0].forward(mu))
         if not np.isfinite(eta):
-            spread = float(np.sqrt(np.average(likelihood.y**2, weights=likelihood.weight))) or 1.0
+            spread = float(np.sqrt(likelihood.moments()[1])) or 1.0
             eta = float(links[0].forward(spread))
         design = likelihood.designs[0]
         if design.intercept:

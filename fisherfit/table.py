@@ -6,6 +6,7 @@ are 0/1), categorical (strings, categories) or refused by name: dates, mixtures 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -448,7 +449,7 @@ def _differ(a: Any, b: Any) -> bool:
 def check_finite(values: np.ndarray, what: str, missing: str = "raise") -> None:
     """Refuse infinity and (unless such rows are to be dropped) NaN, naming the first row."""
     with np.errstate(all="ignore"):
-        if np.isfinite(np.sum(values)):
+        if math.isfinite(values.sum()):
             return
     bad = np.flatnonzero(~np.isfinite(values) if missing == "raise" else np.isinf(values))
     if bad.size:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -181,7 +181,7 @@ class Chosen:
     def learn(self, table: Table, present: np.ndarray | None = None) -> Columns:
         """The terms: numeric columns as they are, categorical ones with the levels that occur in rows present."""
         if not table.is_frame:
-            return Columns(tuple(Term(name) for name in self.needed), self.intercept, False)
+            return _numeric(self.needed, self.intercept)
         terms = []
         full = not self.intercept
         for name in self.needed:
@@ -194,6 +194,12 @@ class Chosen:
         columns = Columns(tuple(terms), self.intercept, True)
         check_names(columns.names, self.intercept)
         return columns
+
+
+@lru_cache(maxsize=16)
+def _numeric(names: tuple[str, ...], intercept: bool) -> Columns:
+    """The columns of an array."""
+    return Columns(tuple(Term(name) for name in names), intercept, False)
 
 
 def choose_columns(table: Table, intercept: bool, skip: Sequence[str] = ()) -> Chosen:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _jit
+from .chunks import kernels as compile_grouped
 from .errors import CompilationWarning, FisherfitWarning
 from .estimators import GLM
 from .families import Family, get_family
@@ -69,7 +70,7 @@ def warmup(
     families : family, or list of them, optional
         Names or objects; by default the common ones.
     all_links : bool, default False
-        Every link of a family, and not its default link alone.
+        Every link of a family, and not its default link alone; and what sparse designs and `GroupedGLM` need.
     progress : callable, optional
         Called with a `Warmed` after every family and link.
 
@@ -111,7 +112,9 @@ def warmup(
         for link in _links(family, all_links):
             start = time.perf_counter()
             with _jit.compilations() as compiled:
-                compile_passes()
+                compile_passes(all_links)
+                if all_links:
+                    compile_grouped()
                 _exercise(family, link)
             step = Warmed(family.name, link, tuple(compiled), time.perf_counter() - start)
             done.append(step)

@@ -1,6 +1,8 @@
 """Property tests: what must not matter does not matter."""
 
+import gc
 import warnings
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 import fisherfit as ff
 from fisherfit.blocks import constant_design, make_design
 from fisherfit.kernels import EXPECTED, kernels_of
-from fisherfit.likelihood import Likelihood
+from fisherfit.likelihood import Likelihood, expand
 from fisherfit.links import get_link
 
 SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -207,3 +209,30 @@ def test_sorted_rows_and_rare_levels_do_not_hurt_the_pilot():
     c = fit("poisson", frame, y2)
     assert c.converged_
     assert c.rank_ == 32
+
+
+@pytest.mark.parametrize("p", [1, 3, 7, 8, 9, 17])
+@pytest.mark.parametrize("n", [1, 2, 9, 40])
+def test_rows_are_standardised_alike_whatever_lies_around_them(n, p):
+    around = np.full((n + 1, p + 3), np.nan)
+    X = around[:n, 1 : p + 1]
+    X[:] = np.random.default_rng(p).normal(3.0, 2.0, (n, p))
+    design = make_design([f"b{j}" for j in range(p + 1)], n, True, [X])
+    z = expand(design, 0, n)[:, 1:]
+    assert np.array_equal(z, (X - design.centre) * design.inverse_scale)
+    assert np.array_equal(z, expand(make_design(design.names, n, True, list(X.T), like=design), 0, n)[:, 1:])
+
+
+@pytest.mark.parametrize("family", ["normal", "poisson", "negative_binomial"])
+def test_the_data_are_freed_without_the_garbage_collector(family):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 2)), rng.negative_binomial(1, 0.3, 60).astype(float)
+    left = weakref.ref(X), weakref.ref(y)
+    gc.disable()
+    try:
+        model = ff.GLM(family).fit(X, y)
+        del X, y
+        assert [ref() for ref in left] == [None, None]
+    finally:
+        gc.enable()
+    assert model.converged_

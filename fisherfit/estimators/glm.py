@@ -176,7 +176,7 @@ class GLM(RegressorMixin, BaseEstimator):
         """
         started = time.perf_counter()
         family, links = self._check_parameters()
-        source = source_of(X)
+        source = None if isinstance(X, np.ndarray) else source_of(X)
         passes: dict[str, int] | None = None
         found: Report
         data: Any

@@ -53,7 +53,7 @@ def likelihoods(
 
 
 def null_model(
-    family: Family, fixed: Family, data: Any, likelihood: Likelihood, simple: Likelihood
+    family: Family, fixed: Family, data: Any, likelihood: Likelihood, simple: Likelihood, fitted: Fitted
 ) -> tuple[float, float]:
     """The objective and the deviance of the model without covariates (eta = offset where there is no intercept)."""
     if not data.design.intercept:
@@ -73,7 +73,11 @@ def null_model(
     if edm and not likelihood.has_offset:
         with np.errstate(all="ignore"):
             eta0 = float(simple.kernels.links[0].forward(simple.moments()[0]))
-        value = simple.at_constant(eta0) if np.isfinite(eta0) else 0.0
+        known = fitted.constant  # the fit began there
+        if known is not None and known[0] == eta0 and simple is likelihood:
+            value = known[1]
+        else:
+            value = simple.at_constant(eta0) if np.isfinite(eta0) else 0.0
         null_deviance = -2.0 * value
         null_objective = value
     else:

@@ -115,7 +115,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     notes: list[tuple[str, type[Warning]]] = []
     has_alpha = isinstance(family, NegativeBinomial) and family.alpha is None
     fixed: Family = NegativeBinomial(alpha=float(fitted.point[-1])) if has_alpha else family
-    if fitted.design is not None:
+    if fitted.design is not None and fitted.design is not design:
         design = fitted.design
         likelihood = replace(likelihood, designs=(design, *likelihood.designs[1:]))
     simple = likelihood
@@ -151,7 +151,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if family.has_dispersion:
         floor = rounding_floor(likelihood, family, nobs)
         exact = deviance <= 16.0 * floor * count and not separated
-    empty = null_model(family, fixed, data, likelihood, simple)
+    empty = null_model(family, fixed, data, likelihood, simple, fitted)
     if family.has_dispersion and not exact:
         for value in (deviance, empty[1]):
             phi_likelihood.expect(value, count, family.dispersion_ml(value, count))  # type: ignore[attr-defined]
@@ -179,7 +179,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if covariance is None:
         notes.append((f"standard errors are not computed by default for {size} coefficients; "
                       "model.standard_errors(X, y, columns=[...]) gives those you ask for", UserWarning))  # fmt: skip
-    if not np.all(np.isfinite(coefficients)) and fitted.reason == "converged":
+    if fitted.reason == "converged" and not np.isfinite(coefficients).all():
         name = names[int(np.argmax(np.isinf(coefficients)))]
         raise InputError(f"the values of column {name!r} are so small that its coefficient is not a float; rescale it")
     aliased: list[str] = []
@@ -263,7 +263,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if data.dropped:
         notes.append((f"{data.dropped} rows with missing values were left out", UserWarning))
     distance = fitted.decrement if np.isfinite(fitted.decrement) else float("inf")
-    certificate = Certificate.of(distance, list(names), coefficients, _widest(fitted, design, bse, phi, floor))
+    certificate = Certificate.of(distance, names, coefficients, _widest(fitted, design, bse, phi, floor))
     result = {
         "names": names,
         "coefficients": coefficients,
@@ -303,7 +303,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         fitted.n_iter,
         fitted.n_restarts,
         aliased,
-        replace(fitted.separation, rows=rows),
+        fitted.separation if data.kept_rows is None else replace(fitted.separation, rows=rows),
         boundary,
         notes,
     )

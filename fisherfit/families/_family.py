@@ -183,8 +183,9 @@ class Family:
 
     def start(self, y: np.ndarray, weight: np.ndarray) -> tuple[float, ...]:
         """A starting value for every parameter from the responses and their weights."""
-        mean = float(np.average(y, weights=weight))
-        spread = float(np.sqrt(np.average((y - mean) ** 2, weights=weight))) or 1.0
+        total = weight.sum()
+        mean = float((y * weight).sum() / total)
+        spread = float(np.sqrt(((y - mean) ** 2 * weight).sum() / total)) or 1.0
         guess = {"real": mean, "positive": spread, "nonnegative": 0.5, "unit": 0.5}
         theta = [guess[support] for support in self.parameters.values()]
         first = next(iter(self.parameters.values()))
