@@ -71,8 +71,13 @@ class Columns:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the coefficients, the intercept first."""
-        first = ("Intercept",) if self.intercept else ()
-        return first + tuple(name for term in self.terms for name in term.columns)
+        names = ["Intercept"] if self.intercept else []
+        for term in self.terms:
+            if term.levels is None:
+                names.append(term.label or term.name)
+            else:
+                names.extend(term.columns)
+        return tuple(names)
 
     def _columns(self, table: Table) -> tuple[str, ...]:
         """The names under which the columns of the fit stand in a table: their own, or by position."""
@@ -181,7 +186,7 @@ class Chosen:
     def learn(self, table: Table, present: np.ndarray | None = None) -> Columns:
         """The terms: numeric columns as they are, categorical ones with the levels that occur in rows present."""
         if not table.is_frame:
-            return Columns(tuple(Term(name) for name in self.needed), self.intercept, False)
+            return Columns(tuple(map(Term, self.needed)), self.intercept, False)
         terms = []
         full = not self.intercept
         for name in self.needed:
