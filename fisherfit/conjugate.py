@@ -89,9 +89,12 @@ class Conjugate:
 
     def _product(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
-        full = np.zeros(self.free.size)
-        full[self.free] = v / self.scale
-        out = self.operator.product(full)[self.free] / self.scale
+        if self.scale.size == self.free.size:
+            out = self.operator.product(v / self.scale) / self.scale
+        else:
+            full = np.zeros(self.free.size)
+            full[self.free] = v / self.scale
+            out = self.operator.product(full)[self.free] / self.scale
         return out + self.damping * v if self.damping else out
 
     def _precondition(self, r: np.ndarray) -> np.ndarray:

@@ -410,7 +410,7 @@ def plan(n: int, p: int, width: float, matrices: bool = True) -> tuple[int, tupl
     if matrices:
         room = STRIPE_BYTES // (8 * max(p, 1) ** 2)
     else:  # a power of two, which any usual number of threads shares evenly
-        room = 1 << round(math.log2(max(1.0, n * (width + 8.0) / (16 * max(p, 1)))))
+        room = 1 << round(math.log2(max(1.0, n * (width + 8.0) / (32 * max(p, 1)))))
     count = max(1, min(room, max(STRIPES, int(n * width) // LONGEST)))
     edges = np.linspace(0, blocks, min(count, blocks) + 1).astype(int) * size
     return size, tuple(pairwise([*edges[:-1].tolist(), n]))
