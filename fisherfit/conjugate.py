@@ -23,6 +23,7 @@ CLOSE = 5e-11  # distance from the maximum, in standard errors, below which a st
 LAST = 0.1  # relative error of the step that the certificate is made of
 TIGHT = 1e-12  # relative error of a solution that is no step of the solver
 EACH = 60  # products up to which eigenvalues are estimated after each
+STEADY = 0.01  # mean square move of a linear predictor, in standard errors, that leaves a preconditioner as good
 MARGIN = 0.5  # what the smallest eigenvalue may be of its estimate from the iteration
 
 
@@ -43,7 +44,8 @@ class Operator(Protocol):
 class Conjugate:
     """The information on the free coordinates as solutions by conjugate gradients: a `Factor` without a matrix.
 
-    `missing` is an upper estimate of how far s'd of the last solution is below s'F^-1 s, `smallest` and `largest` are
+    `gained` is s'd of the last solution and `missing` an upper estimate of how far that is below s'F^-1 s; what is less
+    than `negligible` may be missing of any. `smallest` and `largest` are
     the extreme eigenvalues of the preconditioned information, as the iterations have seen them.
     """
 
@@ -54,7 +56,9 @@ class Conjugate:
     block: Factor | None
     relative: Callable[[float], float] = lambda decrement: TIGHT
     damping: float = 0.0
+    negligible: float = 0.0
     missing: float = 0.0
+    gained: float = 0.0
     smallest: float = np.inf
     largest: float = 0.0
     products: int = 0
@@ -85,9 +89,12 @@ class Conjugate:
 
     def _product(self, v: np.ndarray) -> np.ndarray:
         self.products += 1
-        full = np.zeros(self.free.size)
-        full[self.free] = v / self.scale
-        out = self.operator.product(full)[self.free] / self.scale
+        if self.scale.size == self.free.size:
+            out = self.operator.product(v / self.scale) / self.scale
+        else:
+            full = np.zeros(self.free.size)
+            full[self.free] = v / self.scale
+            out = self.operator.product(full)[self.free] / self.scale
         return out + self.damping * v if self.damping else out
 
     def _precondition(self, r: np.ndarray) -> np.ndarray:
@@ -104,10 +111,13 @@ class Conjugate:
         direction, rho = z.copy(), float(r @ z)
         alphas: list[float] = []
         betas: list[float] = []
-        gained, start, look = 0.0, rho, EACH
-        self.missing = 0.0
+        start, look = rho, EACH
+        self.missing = self.gained = 0.0
         if not np.isfinite(rho):
             return np.full_like(r, np.nan)
+        if rho <= MARGIN * self.smallest * self.negligible and np.isfinite(self.smallest):
+            self.missing = rho / (MARGIN * self.smallest)
+            return d
         for step in range(MOST):
             if rho <= (4.0 * EPS) ** 2 * start:
                 break
@@ -120,13 +130,13 @@ class Conjugate:
             alpha = rho / curvature
             d += alpha * direction
             r -= alpha * image
-            gained += alpha * rho
+            self.gained += alpha * rho
             z = self._precondition(r)
             before, rho = rho, float(r @ z)
             alphas.append(alpha)
             betas.append(rho / before)
             direction = z + betas[-1] * direction
-            enough = relative(gained) ** 2 * gained
+            enough = max(relative(self.gained) ** 2 * self.gained, self.negligible)
             if step < EACH or step >= look or rho <= MARGIN * self.smallest * enough:
                 self._see(alphas, betas)
                 look = int(1.2 * step) + 1
@@ -169,6 +179,13 @@ def conjugate(
     out = Conjugate(operator, free, scale, leading, block, damping=damping)
     if relative is not None:
         out.relative = relative
+    return out
+
+
+def conjugate_again(before: Conjugate, operator: Operator, relative: Callable[[float], float]) -> Conjugate:
+    """Solutions with another information near that of `before`, whose preconditioner serves again."""
+    out = Conjugate(operator, before.free, before.scale, before.leading, before.block, relative)
+    out.smallest, out.largest = before.smallest, before.largest  # what earlier solutions have seen of the spectrum
     return out
 
 

@@ -6,6 +6,7 @@ order, and stripes are added in their order: the same bits for any number of thr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
@@ -421,8 +422,8 @@ def plan(n: int, p: int, width: float, matrices: bool = True) -> tuple[int, tupl
     blocks = max(1, -(-n // size))
     if matrices:
         room = min(STRIPE_BYTES // (8 * max(p, 1) ** 2), int(4.0 * n * (width + 1.0) / max(p, 1) ** 2))
-    else:
-        room = int(n * (width + 8.0) / (16 * max(p, 1)))
+    else:  # a power of two, which any usual number of threads shares evenly
+        room = 1 << round(math.log2(max(1.0, n * (width + 8.0) / (32 * max(p, 1)))))
     count = max(1, min(room, max(STRIPES, int(n * width) // LONGEST)))
     edges = np.linspace(0, blocks, min(count, blocks) + 1).astype(int) * size
     return size, tuple(pairwise([*edges[:-1].tolist(), n]))

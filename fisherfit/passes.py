@@ -136,8 +136,9 @@ def _make_evaluate(stamp: str, sparse: bool, wide: bool) -> Callable[..., Any]:
                     add_score(blas, shapes[k], categories, places[k], leads[k], begin, m, u[k], to)
                     if shapes[k, SPARSE]:
                         add_entries_score(shapes[k], begin, m, u[k], to)
-                if informative:
-                    out[:, begin : begin + m] = w
+                for pair in range(n_pairs if informative else 0):
+                    for i in range(m):
+                        out[pair, begin + i] = w[pair, i]
                 continue
             pair = 0
             for k in range(n_parameters):

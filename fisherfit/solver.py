@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .conjugate import Conjugate, conjugate, forcing
+from .conjugate import CLOSE, STEADY, Conjugate, conjugate, conjugate_again, forcing
 from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation
 from .linalg import EPS, Factor, cholesky
 
@@ -283,10 +283,17 @@ def _direction_by_products(
     problem: Problem, evaluation: Evaluation, free: np.ndarray, before: Factor | Conjugate | None
 ) -> tuple[Conjugate | None, np.ndarray]:
     """The natural gradient by conjugate gradients, as exactly as it is worth at its length."""
-    relative = forcing(problem.dispersion(evaluation), problem.total)
-    factor = conjugate(evaluation.information, free, relative)
-    if factor is not None and isinstance(before, Conjugate):
-        factor.smallest = before.smallest  # what earlier solutions have seen of the spectrum
+    phi = problem.dispersion(evaluation)
+    relative = forcing(phi, problem.total)
+    factor: Conjugate | None
+    if isinstance(before, Conjugate) and before.gained <= STEADY * phi * problem.total:
+        factor = conjugate_again(before, evaluation.information, relative)
+    else:
+        factor = conjugate(evaluation.information, free, relative)
+        if factor is not None and isinstance(before, Conjugate):
+            factor.smallest, factor.largest = before.smallest, before.largest  # as earlier solutions have seen them
+    if factor is not None:
+        factor.negligible = phi * CLOSE**2
     step = np.full(int(free.sum()), np.nan) if factor is None else factor.solve(evaluation.score[free])
     if factor is None or not np.all(np.isfinite(step)):
         return None, np.zeros(free.size)

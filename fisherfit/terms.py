@@ -71,8 +71,13 @@ class Columns:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Names of the coefficients, the intercept first."""
-        first = ("Intercept",) if self.intercept else ()
-        return first + tuple(name for term in self.terms for name in term.columns)
+        names = ["Intercept"] if self.intercept else []
+        for term in self.terms:
+            if term.levels is None:
+                names.append(term.label or term.name)
+            else:
+                names.extend(term.columns)
+        return tuple(names)
 
     def _columns(self, table: Table) -> tuple[str, ...]:
         """The names under which the columns of the fit stand in a table: their own, or by position."""

@@ -232,8 +232,14 @@ def test_batches_may_be_sparse():
 
 def test_products_and_diagonal_agree_with_the_matrix():
     rng = np.random.default_rng(1)
-    sparse, _ = mixed()
-    for table, family in ((sp.csr_array(X), "binomial"), (sparse, "negative_binomial"), (sparse, "poisson")):
+    sparse, dense = mixed()
+    for table, family in (
+        (sp.csr_array(X), "binomial"),
+        (sparse, "negative_binomial"),
+        (sparse, "poisson"),
+        (dense, "negative_binomial"),  # very wide designs without a sparse column take products too
+        (X, "poisson"),
+    ):
         glm = ff.GLM(family)
         lik = likelihood_of(glm, table, FAMILIES[family])
         theta = rng.normal(size=sum(lik.widths)) * 0.1 + np.eye(sum(lik.widths))[-1]
