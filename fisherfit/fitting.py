@@ -16,12 +16,13 @@ from .infinite import find_separation, finite_part
 from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation, Likelihood, dense_design
 from .linalg import EPS, Factor, cholesky, residuals
 from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, independent_columns_of, is_large, rank_by_probes
-from .solver import Solution, natural_gradient, search
+from .solver import CONTRACTION, Solution, natural_gradient, search
 from .starts import interior_start, null_start
 
 DIVERGES = 0.1  # the same, of a path that has no end though its separation cannot be shown
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
 COARSE, FINE = 30, 200  # rows for every coefficient in the two samples of the pilot
+SETTLED = 0.1  # decrement for every coefficient, small against the error of a sample, at which a pilot ends
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
 
 
@@ -148,7 +149,7 @@ def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
     first = sample.evaluate(begin, EXPECTED)
     assert first.information is not None
     seen = np.diag(first.information) > 0.0
-    found = natural_gradient(sample, begin, first=first, free=seen, max_iter=20, tol=0.05 * p)
+    found = natural_gradient(sample, begin, first=first, free=seen, max_iter=20, tol=SETTLED * p)
     if not found.converged or not np.all(np.isfinite(found.theta)):
         return None
     finer = model.on(model.likelihood.thinned(FINE * p, 11))
@@ -166,20 +167,30 @@ def _pilot(model: Model, begin: np.ndarray) -> Pilot | None:
 
 
 def _moved_on(sample: Model, theta: np.ndarray, ratio: float) -> Pilot | None:
-    """Newton steps on a sample, usually one, until what is left is small against the error of the sample."""
-    for _ in range(10):
-        there = sample.evaluate(theta, EXPECTED if sample.canonical else OBSERVED)
-        factor = None if there.information is None else cholesky(ratio * there.information)
+    """Steps on a sample until what is left is small against its error; the factor is kept while they contract."""
+    factor: Factor | None = None
+    there = sample.evaluate(theta, EXPECTED if sample.canonical else OBSERVED)
+    before = np.inf
+    for _ in range(12):
+        phi = sample.dispersion(there)
+        if there.information is not None:
+            factor = cholesky(ratio * there.information)
         if factor is None or not np.isfinite(there.loglik):
             return None
-        phi = sample.dispersion(there)
         step = factor.solve(ratio * there.score)
+        left = float(there.score @ step) / phi
+        if there.information is None:
+            if left < SETTLED * theta.size:
+                return Pilot(theta, factor)
+            if left > CONTRACTION**2 * before:
+                there = sample.evaluate(theta, EXPECTED if sample.canonical else OBSERVED)
+                before = np.inf
+                continue
+        before = left
         moved = search(sample, theta, there, step, phi, SCORE, factor.length(theta))
         if moved is None:
             return None
-        theta, after = moved
-        if float(after.score @ factor.solve(ratio * after.score)) < 0.05 * theta.size * phi:
-            return Pilot(theta, factor)
+        theta, there = moved
     return None
 
 

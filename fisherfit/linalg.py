@@ -76,11 +76,11 @@ def cholesky(information: np.ndarray) -> Factor | None:
     if not all(0.0 < entry < math.inf for entry in diagonal.tolist()):
         return None
     scale = np.sqrt(diagonal)
-    scaled = information / scale[:, None] / scale
+    scaled = (information / scale[:, None] / scale).T  # symmetric, and in the order of LAPACK: nothing is copied
     norm = lapack.dlange("1", scaled)  # not finite where an entry of the information is not
     if not math.isfinite(norm):
         return None
-    upper, info = lapack.dpotrf(scaled, lower=0, clean=1)
+    upper, info = lapack.dpotrf(scaled, lower=0, clean=1, overwrite_a=1)
     if info != 0:
         return None
     reciprocal, _ = lapack.dpocon(upper, norm)
