@@ -11,10 +11,13 @@ from . import _threads
 from .kernels import Kernels
 
 CHUNK = 65_536  # rows to a task
+MANY, SAMPLED = 400_000, 37  # rows from which on the search begins on a sample, and its stride
 Block = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # y, weight, trials
 
 
-def base_terms(kernels: Kernels, block: Block, phi: float, divides: bool) -> tuple[float, ...]:
+def base_terms(
+    kernels: Kernels, block: Block, phi: float, divides: bool, threads: int | None = None
+) -> tuple[float, ...]:
     """The base terms of some rows and their derivatives in phi, summed."""
     y, weight, trials = block
     trials = np.ones(y.size) if trials is None else np.where(trials > 0, trials, 1.0)
@@ -24,7 +27,7 @@ def base_terms(kernels: Kernels, block: Block, phi: float, divides: bool) -> tup
         return tuple(map(float, kernels.base(y[rows], weight[rows], trials[rows], phi, divides, kernels.constants)))
 
     starts = range(0, y.size, CHUNK)
-    parts = _threads.run(part, starts, _threads.thread_count(None) if len(starts) > 1 else 1)
+    parts = _threads.run(part, starts, 1 if len(starts) == 1 else threads or _threads.thread_count(None))
     return tuple(math.fsum(one[k] for one in parts) for k in range(3))
 
 
@@ -40,16 +43,18 @@ class DispersionLikelihood:
         blocks: Callable[[], Iterable[Block]],
         analytic: bool,
         divides: bool,
+        threads: int | None = None,
     ) -> None:
         self.kernels = kernels
         self.blocks = blocks
         self.divides = divides and analytic
+        self.threads = threads
         self.known: dict[float, tuple[float, ...]] = {}  # the model and the null model share a fixed phi
 
     def base(self, phi: float) -> tuple[float, float, float]:
         """The sum of base terms and two derivatives in phi."""
         if phi not in self.known:
-            parts = [base_terms(self.kernels, block, float(phi), self.divides) for block in self.blocks()]
+            parts = [base_terms(self.kernels, block, float(phi), self.divides, self.threads) for block in self.blocks()]
             self.known[phi] = tuple(math.fsum(part[k] for part in parts) for k in range(3))
         return self.known[phi]  # type: ignore[return-value]
 
@@ -63,8 +68,17 @@ class DispersionLikelihood:
         """A maximum that will be asked for."""
 
     def begin(self, deviance: float, count: float) -> float:
-        """Where the search for the maximum begins."""
-        return deviance / count
+        """Where the search for the maximum begins: with many rows at the maximum on every 37th."""
+        blocks = list(self.blocks())
+        if sum(y.size for y, _, _ in blocks) < MANY:
+            return deviance / count
+        some = [
+            (y[::SAMPLED].copy(), w[::SAMPLED].copy(), None if t is None else t[::SAMPLED].copy()) for y, w, t in blocks
+        ]
+        if not any((w > 0.0).any() for _, w, _ in some):
+            return deviance / count
+        sample = DispersionLikelihood(self.kernels, lambda: some, self.divides, self.divides, 1)
+        return sample.maximum(deviance / SAMPLED, count / SAMPLED, None)
 
     def maximum(self, deviance: float, count: float, closed: float | None) -> float:
         """The maximum-likelihood phi: in closed form, or by Newton steps on log phi kept inside a bracket."""
@@ -85,7 +99,7 @@ class DispersionLikelihood:
             step = float(np.clip(step, -2.0, 2.0))
             if not low < x + step < high:
                 step = 0.5 * (low + high) - x if np.isfinite(low) and np.isfinite(high) else 0.5 * step
-            if abs(step) < 4e-16 * max(1.0, abs(x)):
-                break
             x += step
+            if abs(step) < 1e-9:  # Newton's next step is its square
+                break
         return float(np.exp(x))

@@ -46,13 +46,12 @@ class Prepared:
         """The sum of the weights, where there are trials."""
         return float(self.user_weight[self.weight > 0.0].sum())
 
-    def dispersion(self, kernels: Kernels, weight_type: str) -> DispersionLikelihood:
+    def dispersion(self, kernels: Kernels, weight_type: str, threads: int) -> DispersionLikelihood:
         """The log-likelihood as a function of the dispersion."""
         weight = self.weight if weight_type == "probability" else self.user_weight
         divides = self.family.has_dispersion or self.family.takes_trials
-        return DispersionLikelihood(
-            kernels, lambda: [(self.y, weight, self.trials)], weight_type == "analytic", divides
-        )
+        blocks = [(self.y, weight, self.trials)]
+        return DispersionLikelihood(kernels, lambda: blocks, weight_type == "analytic", divides, threads)
 
 
 @dataclass(frozen=True, eq=False)

@@ -262,9 +262,9 @@ class StreamedData:
             count += part.observations
         return (*map(float, total), count)  # type: ignore[return-value]
 
-    def dispersion(self, kernels: Kernels, weight_type: str) -> DispersionLikelihood:
+    def dispersion(self, kernels: Kernels, weight_type: str, threads: int) -> DispersionLikelihood:
         """The log-likelihood as a function of the dispersion."""
-        return StreamedDispersion(self, kernels, weight_type)
+        return StreamedDispersion(self, kernels, weight_type, threads)
 
     def gathered(self) -> tuple[Prepared, Likelihood]:
         """All rows in memory."""
@@ -296,7 +296,7 @@ class StreamedDispersion(DispersionLikelihood):
     between these points they are interpolated (Hermite), with an error below rounding.
     """
 
-    def __init__(self, data: StreamedData, kernels: Kernels, weight_type: str) -> None:
+    def __init__(self, data: StreamedData, kernels: Kernels, weight_type: str, threads: int) -> None:
         divides = data.family.has_dispersion or data.family.takes_trials
         probability = weight_type == "probability"
         scale = data.scale or 1.0
@@ -308,7 +308,7 @@ class StreamedDispersion(DispersionLikelihood):
                 )
                 yield np.ascontiguousarray(rows.y), total, rows.trials
 
-        super().__init__(kernels, blocks, weight_type == "analytic", divides)
+        super().__init__(kernels, blocks, weight_type == "analytic", divides, threads)
         if not data.family.has_dispersion:
             self.known[1.0] = (data.scan.base * (scale if probability else 1.0), 0.0, 0.0)
         held = data.held
@@ -343,7 +343,7 @@ class StreamedDispersion(DispersionLikelihood):
             nodes = [node for bracket in found for node in bracket.nodes]
             sums = np.zeros((len(nodes), 3))
             for block in self.blocks():
-                sums += [base_terms(self.kernels, block, node, self.divides) for node in nodes]
+                sums += [base_terms(self.kernels, block, node, self.divides, self.threads) for node in nodes]
             for k, bracket in enumerate(found):
                 bracket.learn(sums[k * NODES : (k + 1) * NODES])
             self.brackets += found

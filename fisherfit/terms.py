@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import _threads
 from .blocks import Categorical, Design, make_design
 from .errors import InputError, InputTypeError
 from .sparse import Sparse, join
@@ -323,11 +324,18 @@ def _check_matrix(matrix: np.ndarray, names: Sequence[str], missing: str) -> np.
         return None
     absent: np.ndarray | None = None
     rows = max(1, 65_536 // max(1, matrix.shape[1]))
-    for start in range(0, matrix.shape[0], rows):
-        block = matrix[start : start + rows]
+
+    def suspect(starts: range) -> list[int]:
         with np.errstate(all="ignore"):
-            if np.isfinite(np.sum(block)) or np.isfinite(block).all():
-                continue
+            return [start for start in starts if not np.isfinite(np.sum(matrix[start : start + rows]))]
+
+    starts = range(0, matrix.shape[0], rows)
+    spans = [starts[at : at + 64] for at in range(0, len(starts), 64)]
+    threads = _threads.thread_count(None) if len(spans) > 1 else 1
+    for start in (start for some in _threads.run(suspect, spans, threads) for start in some):
+        block = matrix[start : start + rows]
+        if np.isfinite(block).all():
+            continue
         for j, name in enumerate(names):
             _refuse_infinite(block[:, j], name)
         bad = np.isnan(block).any(axis=1)

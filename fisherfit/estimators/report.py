@@ -144,7 +144,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         pearson = pearson_statistic(likelihood, family, fitted)
 
     estimator = model.dispersion if model.dispersion is not None else ("pearson" if family.has_dispersion else 1.0)
-    phi_likelihood = data.dispersion(likelihood.kernels, model.weight_type)
+    phi_likelihood = data.dispersion(likelihood.kernels, model.weight_type, likelihood.threads)
     count = nobs
     floor = 0.0
     exact = False
