@@ -22,7 +22,7 @@ from .starts import interior_start, null_start
 DIVERGES = 0.1  # the same, of a path that has no end though its separation cannot be shown
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
 COARSE, FINE = 30, 200  # rows for every coefficient in the two samples of the pilot
-SETTLED = 0.1  # decrement for every coefficient, small against the error of a sample, at which a pilot ends
+SETTLED = 0.2  # decrement for every coefficient, small against the error of a sample, at which a pilot ends
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
 
 
@@ -181,7 +181,7 @@ def _moved_on(sample: Model, theta: np.ndarray, ratio: float) -> Pilot | None:
         left = float(there.score @ step) / phi
         if there.information is None:
             if left < SETTLED * theta.size:
-                return Pilot(theta, factor)
+                return Pilot(theta, replace(factor, matrix=None))  # a metric needs no refinement of its solutions
             if left > CONTRACTION**2 * before:
                 there = sample.evaluate(theta, EXPECTED if sample.canonical else OBSERVED)
                 before = np.inf

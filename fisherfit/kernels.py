@@ -274,8 +274,15 @@ def _make_base(base: Callable[..., Any], unpack: Callable[..., Any], stamp: str)
         widest()
         value, first, second = np.empty(y.size), np.empty(y.size), np.empty(y.size)
         given = unpack(constants)
+        alike = True
         for i in range(y.size):
-            value[i], first[i], second[i] = base_of(y[i], weight[i], trials[i], phi, divides, given)
+            alike &= (trials[i] == 1.0) & ((not divides) | (weight[i] == 1.0))
+        if alike:  # what depends on phi alone is the same for all rows, and leaves the loop
+            for i in range(y.size):
+                value[i], first[i], second[i] = base_of(y[i], weight[i], 1.0, phi, False, given)
+        else:
+            for i in range(y.size):
+                value[i], first[i], second[i] = base_of(y[i], weight[i], trials[i], phi, divides, given)
         return pairwise_sum(value), pairwise_sum(first), pairwise_sum(second)
 
     return bases

@@ -65,17 +65,18 @@ def read_seconds(X: np.ndarray, threads: int) -> float:
 
 
 def dsyrk_seconds(n: int, p: int, threads: int) -> float:
-    """Time of the multiplications of X'WX for n rows: dsyrk on blocks that are in the cache already."""
-    from scipy.linalg.blas import dsyrk
+    """Time of the multiplications of X'WX for n rows: dsyrk on blocks that are in the cache already.
 
+    NumPy calls dsyrk for a product of an array with its own transpose, and lets other threads run meanwhile.
+    """
     rows = max(64, BLOCK // (8 * p))
     calls = max(1, int(np.ceil(2e8 / (rows * p * p))))  # some tens of milliseconds
-    blocks = [np.asfortranarray(np.full((p, rows), 0.5)) for _ in range(threads)]
-    sums = [np.zeros((p, p), order="F") for _ in range(threads)]
+    blocks = [np.full((rows, p), 0.5) for _ in range(threads)]
+    sums = [np.zeros((p, p)) for _ in range(threads)]
 
     def part(k: int) -> None:
         for _ in range(calls):
-            dsyrk(1.0, blocks[k], beta=1.0, c=sums[k], overwrite_c=1)
+            np.dot(blocks[k].T, blocks[k], out=sums[k])
 
     return _on_threads(part, threads) * n / (rows * calls * threads)
 

@@ -225,7 +225,7 @@ def pass_case(case: Case, threads: int, run_alone: Any) -> Record:
     data = make(case, case.n, case.p)
     with evaluations(case.n) as calls:
         ff.GLM(case.family).fit(data.X, data.y)
-    likelihood, theta, _ = calls[-1]
+    likelihood, theta, _ = next(call for call in reversed(calls) if call[1].size == case.p + 1)
     with _threads.single_threaded_blas(), np.errstate(all="ignore"):
         times: dict[str, list[float]] = {"information": [], "score": []}
         for _ in range(case.repeats):
