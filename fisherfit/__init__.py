@@ -21,7 +21,7 @@ from .errors import (
     RankWarning,
     SeparationWarning,
 )
-from .estimators import GLM, GroupedGLM
+from .estimators import GLM
 from .families import (
     Binomial,
     Family,
@@ -39,6 +39,7 @@ from .links import Power
 if TYPE_CHECKING:
     from . import datasets
     from .check import check_family
+    from .estimators.grouped import GroupedGLM
     from .warming import warmup
 
     __version__: str
@@ -78,7 +79,7 @@ __all__ = [
 ]
 
 #: what no fit needs is loaded when it is first asked for
-_LATER = {"check_family": ".check", "datasets": "", "warmup": ".warming"}
+_LATER = {"GroupedGLM": ".estimators.grouped", "check_family": ".check", "datasets": "", "warmup": ".warming"}
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names
 

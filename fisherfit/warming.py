@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from . import _jit
-from .chunks import kernels as compile_grouped
 from .errors import CompilationWarning, FisherfitWarning
 from .estimators import GLM
 from .families import Family, get_family
@@ -114,7 +113,9 @@ def warmup(
             with _jit.compilations() as compiled:
                 compile_passes(all_links)
                 if all_links:
-                    compile_grouped()
+                    from .chunks import kernels
+
+                    kernels()
                 _exercise(family, link)
             step = Warmed(family.name, link, tuple(compiled), time.perf_counter() - start)
             done.append(step)

@@ -139,14 +139,10 @@ def stream_case(case: Case, threads: int, run_alone: Any) -> Record:
         seconds = time.perf_counter() - begin
         memory = peak.beyond()
     passes = passes_of(model, [])
-    total = sum(passes.values())
     out: Record = {
         "libraries": {"fisherfit": {"first": first, **summary([seconds]), "memory": memory}},
         "bytes": size,
         "read": read,
         "passes": passes,
     }
-    if total:
-        out["limit"] = {"passes": passes, "read": read, "dsyrk": 0.0, "seconds": read * total,
-                        "times": seconds / (read * total)}  # fmt: skip
     return out

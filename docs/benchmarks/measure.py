@@ -141,12 +141,12 @@ def evaluations(n: int) -> Iterator[list[tuple[Any, np.ndarray, int]]]:
 
 
 def passes_of(model: Any, calls: list[tuple[Any, np.ndarray, int]]) -> dict[str, float]:
-    """Passes over all rows: those that the result counts, else the evaluations seen."""
+    """Passes over all rows: those that a fit from files counts itself, else the evaluations seen."""
     from fisherfit.likelihood import SCORE, VALUE
 
-    counted = getattr(getattr(model, "result_", None), "passes", None)
+    counted = getattr(model, "passes_", None)
     if counted is not None:
-        return {name: float(getattr(counted, name)) for name in ("score", "information", "value")}
+        return {"all columns": float(counted["rows"]), "the response alone": float(counted["response"])}
     kinds = [kind for _, _, kind in calls]
     return {
         "score": float(kinds.count(SCORE)),
