@@ -5,8 +5,8 @@ Facts about Numba that decided it:
 - A kernel is a plain function made by a factory; its formulas are plain functions in closure cells. Numba puts the
   contents of the cells into the key of its disk cache: the package's own formulas by name, and with them a hash of
   the package's sources, so that an edited formula is never answered from a stale file.
-- Every kernel gets a name, and so a cache index, of its own: two processes that compile different kernels at the
-  same time never write the same file.
+- Every kernel gets a name, and so a cache index, of its own in every version of the package: two processes that compile
+  different kernels at the same time never write the same file.
 - The formulas of a user are not cached: their source may be in a notebook, or change without notice.
 - ``nogil``, so that threads run; ``error_model="numpy"``, so that 1/0 is inf and not an exception; no ``fastmath``,
   whose reassociation breaks compensated sums.
@@ -110,11 +110,24 @@ def compile_kernel(function: Callable[..., Any], cached: bool, signature: Any = 
     register(function, inline=cached)
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     if cached:
+        _name_apart(function)
         try:
             return njit(signature, cache=True, **options)(function)
         except RuntimeError:  # no folder can be written to: compile in every process, and say so once
             _say_uncached()
     return njit(signature, **options)(function)
+
+
+def _name_apart(function: Callable[..., Any]) -> None:
+    """Give a cached function an index file of its own for every version of the package.
+
+    Numba numbers the files of compiled code by the entries of an index. Two processes that add different entries to one
+    index at the same time can take the same number, and one of them is then answered with the code of the other.
+    With one entry an index, the signature being always the same, both write the same.
+    """
+    mark = f"_{source_stamp()[:12]}"
+    if not function.__qualname__.endswith(mark):
+        function.__qualname__ += mark
 
 
 def forgiving(function: Callable[..., Any]) -> Callable[..., Any]:

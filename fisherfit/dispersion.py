@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _threads
 from .kernels import Kernels
+from .response import own
 
 CHUNK = 65_536  # rows to a task
 MANY, SAMPLED = 400_000, 37  # rows from which on the search begins on a sample, and its stride
@@ -20,6 +21,7 @@ def base_terms(
 ) -> tuple[float, ...]:
     """The base terms of some rows and their derivatives in phi, summed."""
     y, weight, trials = block
+    y, weight = own(y), own(weight)
     trials = np.ones(y.size) if trials is None else np.where(trials > 0, trials, 1.0)
 
     def part(start: int) -> tuple[float, ...]:
@@ -84,7 +86,7 @@ class DispersionLikelihood:
         """The maximum-likelihood phi: in closed form, or by Newton steps on log phi kept inside a bracket."""
         if closed is not None or deviance <= 0.0:
             return closed if closed is not None else 0.0
-        low, high = -np.inf, np.inf
+        low, high, last = -np.inf, np.inf, np.inf
         x = float(np.log(self.begin(deviance, count)))
         for _ in range(100):
             phi = float(np.exp(x))
@@ -100,6 +102,7 @@ class DispersionLikelihood:
             if not low < x + step < high:
                 step = 0.5 * (low + high) - x if np.isfinite(low) and np.isfinite(high) else 0.5 * step
             x += step
-            if abs(step) < 1e-9:  # Newton's next step is its square
-                break
+            if abs(step) < 4e-16 * max(1.0, abs(x)) or (abs(step) < 1e-9 and abs(step) < 1e-4 * last):
+                break  # the next step would be as much shorter again, at the least
+            last = abs(step)
         return float(np.exp(x))

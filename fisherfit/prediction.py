@@ -12,7 +12,7 @@ from .families import Family
 from .likelihood import project
 from .links import Link
 from .prepare import one_response
-from .response import check_support, kernel_weights, read_offset, read_response, read_weights
+from .response import check_support, kernel_weights, own, read_offset, read_response, read_weights
 from .table import named_values, read_table
 
 
@@ -106,4 +106,6 @@ class Predictor:
         eta = np.stack([mu, *(np.full(mu.size, value) for value in others.tolist())])
         k = eta.shape[0]
         u, w = np.empty((k, mu.size)), np.empty((k * (k + 1) // 2, mu.size))
-        return -2.0 * float(kernels.rows(y, weight, np.ascontiguousarray(eta), kernels.constants, VALUE, u, w))
+        return -2.0 * float(
+            kernels.rows(own(y), own(weight), np.ascontiguousarray(eta), kernels.constants, VALUE, u, w)
+        )

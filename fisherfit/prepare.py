@@ -13,7 +13,7 @@ from .errors import InputError
 from .families import Family
 from .kernels import Kernels
 from .links import Link
-from .response import check_support, kernel_weights, missing_in, read_offset, read_response, read_weights
+from .response import check_support, kernel_weights, missing_in, own, read_offset, read_response, read_weights
 from .table import Table, named_values, read_table, read_vector
 from .terms import choose_columns, missing_rows
 
@@ -147,8 +147,9 @@ def prepare(
     some = None if present.all() else present
     terms = chosen.learn(table, some)
     design = terms.design(table, some, checked=True)
+    offset = None if found.offset is None else own(found.offset)
     return Prepared(
-        terms, design, np.ascontiguousarray(found.y), trials, weight, total, found.offset, whole, rows,
+        terms, design, own(found.y), None if trials is None else own(trials), own(weight), total, offset, whole, rows,
         0 if rows is None else int((~rows).sum()), len(table.names) if model.formula is not None else len(terms.terms),
         table.names if model.formula is not None else tuple(t.name for t in terms.terms) if table.is_frame else None,
         named, response_name, family,

@@ -207,6 +207,11 @@ def read_offset(offset: Any, exposure: Any, n: int, index: Any, link: str, missi
     return total
 
 
+def own(values: np.ndarray) -> np.ndarray:
+    """Doubles side by side that may be written to: another kind of array would be another type to the compiler."""
+    return np.require(values, float, ("C", "A", "W"))
+
+
 def kernel_weights(
     weight: np.ndarray, trials: np.ndarray | None, weight_type: str, scale: float | None = None
 ) -> np.ndarray:
@@ -220,8 +225,8 @@ def kernel_weights(
             w = weight * trials
             check_finite(w, "sample_weight times the trials")
         if scale is not None:
-            return np.ascontiguousarray(w * scale)
+            return own(w * scale)
         if weight_type == "probability":
             exponent = np.frexp(weight.max(initial=0.0))[1]  # the sum of the weights may be too large for a float
             w = np.ldexp(w, -exponent) * (np.count_nonzero(weight) / np.ldexp(weight, -exponent).sum())
-    return np.ascontiguousarray(w)
+    return own(w)

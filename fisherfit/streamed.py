@@ -25,7 +25,7 @@ from .linalg import merge_roots
 from .links import Link
 from .model import DENSE_LIMIT
 from .prepare import Prepared
-from .response import kernel_weights
+from .response import kernel_weights, own
 from .scan import Reader, Scan, Tally, scan, start_reader
 
 QUIET = 1e-3  # a bound of a step's move below which no pass is spent to find the move itself
@@ -81,7 +81,7 @@ class Streamed:
             else:
                 some = None if present.all() else present
                 design = self.data.terms.design(rows.table, some, checked=True, like=self.designs[0])
-            part = Likelihood(self.kernels, (design, *self._others(n)), np.ascontiguousarray(rows.y), weight,
+            part = Likelihood(self.kernels, (design, *self._others(n)), own(rows.y), weight,
                               rows.offset, self.threads)  # fmt: skip
             for kernels, eta in riders:
                 riders[kernels, eta] += replace(part, kernels=kernels, designs=part.designs[:1]).at_constant(eta)
@@ -279,7 +279,7 @@ class StreamedData:
         total = kernel_weights(rows.weight, rows.trials, self.reader.weight_type, self.scale)
         present = total > 0.0
         design = self.terms.design(table, None if present.all() else present, checked=True)
-        y = np.ascontiguousarray(rows.y)
+        y = own(rows.y)
         prepared = Prepared(
             self.terms, design, y, rows.trials, rows.weight, total, rows.offset, self.whole, self.kept_rows,
             self.dropped, self.n_features, self.feature_names, self.offset_names, self.response_name, self.family,
@@ -306,7 +306,7 @@ class StreamedDispersion(DispersionLikelihood):
                 total = (
                     kernel_weights(rows.weight, rows.trials, weight_type, data.scale) if probability else rows.weight
                 )
-                yield np.ascontiguousarray(rows.y), total, rows.trials
+                yield own(rows.y), own(total), None if rows.trials is None else own(rows.trials)
 
         super().__init__(kernels, blocks, weight_type == "analytic", divides, threads)
         if not data.family.has_dispersion:
@@ -371,7 +371,7 @@ def prepare_streamed(
     design = terms.design(table, None if present.all() else present, checked=True)
     names = [name for name in list(family.parameters)[1:]]
     sample = Likelihood(kernels, (design, *(constant_design(table.n, name) for name in names)),
-                        np.ascontiguousarray(held.y), total, held.offset, threads)  # fmt: skip
+                        own(held.y), total, held.offset, threads)  # fmt: skip
     lean = None if found.dropped else reader.lean
     reader = replace(reader, settle=book.settle, checked=True, lean=lean)
     first = reader.first

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import fisherfit
+from fisherfit import _jit
 
 FIT = """
 import warnings; warnings.simplefilter("ignore")
@@ -69,3 +70,26 @@ print("MISSES", 0)
     )
     after, _ = run(code, cache, copy.parent)
     assert after != before
+
+
+MANY_KINDS = """
+import warnings; warnings.simplefilter("ignore")
+import numpy as np, fisherfit as ff
+rng = np.random.default_rng(0)
+X = rng.normal(size=(60, 2)); y = rng.poisson(2.0, 60)
+locked = y.astype(float); locked.flags.writeable = False
+for kind in (y, locked, y.astype(np.float32), np.repeat(y, 2)[::2].astype(float)):
+    for weight in (None, np.broadcast_to(2.0, 60)):
+        model = ff.GLM("poisson").fit(X, kind, sample_weight=weight, offset=locked)
+        model.score(X, kind, sample_weight=weight, offset=locked)
+print("MISSES", 0)
+"""
+
+
+def test_an_index_of_the_cache_has_one_entry(tmp_path):
+    """Numba numbers the files of an index: two processes that add different entries may take the same number."""
+    run(MANY_KINDS, tmp_path)
+    indexes, codes = ({p.name.split(".py3")[0] for p in tmp_path.rglob(f"*.{kind}")} for kind in ("nbi", "nbc"))
+    assert indexes == codes
+    assert len(list(tmp_path.rglob("*.nbc"))) == len(indexes)
+    assert all(_jit.source_stamp()[:12] in name for name in indexes)
