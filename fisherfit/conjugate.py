@@ -61,9 +61,7 @@ class Conjugate:
     gained: float = 0.0
     smallest: float = np.inf
     largest: float = 0.0
-    products: int = 0
     matrix: None = field(default=None, init=False)
-    poor: bool = field(default=False, init=False)
 
     @property
     def reciprocal_condition(self) -> float:
@@ -88,7 +86,6 @@ class Conjugate:
         return self._iterate(right, lambda decrement: relative)
 
     def _product(self, v: np.ndarray) -> np.ndarray:
-        self.products += 1
         if self.scale.size == self.free.size:
             out = self.operator.product(v / self.scale) / self.scale
         else:

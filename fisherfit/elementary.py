@@ -26,7 +26,6 @@ SCALARS: list[Callable[..., Any]] = []
 
 TINY = 2.2250738585072014e-308  # the smallest normal double: a probability or a mean is never below it
 HUGE = 1.7976931348623157e308
-SQRT_2 = 1.4142135623730951
 SQRT_HALF = 0.7071067811865476
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 6.93147180369123816490e-01  # 32 bits: a multiple by a whole number below 2^20 is exact

@@ -26,11 +26,6 @@ class Factor:
     matrix: np.ndarray | None = None
     missing: float = 0.0  # what s'd is below s'F^-1 s: nothing, for a factored matrix
 
-    @property
-    def poor(self) -> bool:
-        """True where the condition costs too many digits of a Cholesky solution."""
-        return self.reciprocal_condition < POOR
-
     def length(self, theta: np.ndarray) -> float:
         """sqrt(sum of F_jj theta_j^2), an upper estimate of the Fisher length of theta without its signs."""
         scaled = self.scale * theta
@@ -50,11 +45,6 @@ class Factor:
         z: np.ndarray = lapack.dpotrs(self.upper, score / self.scale)[0]  # scipy's wrappers cost more than the solution
         z /= self.scale
         return z
-
-    def solve_root(self, right: np.ndarray) -> np.ndarray:
-        """R^-1 right for R = U D: the least-squares solution from a QR factor's right-hand side."""
-        z, _ = lapack.dtrtrs(self.upper, right)
-        return np.asarray(z) / self.scale
 
     def inverse(self) -> np.ndarray:
         """information^-1, the covariance."""
