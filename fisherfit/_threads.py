@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -17,13 +17,13 @@ _queue = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}
 _controller: Any = None
 _holders = 0
-_limit: Any = None
+_before: list[tuple[Any, int]] = []
 
 
 def _forget() -> None:
     """A forked child has none of its parent's threads: start afresh."""
-    global _lock, _queue, _pools, _holders, _limit
-    _lock, _queue, _pools, _holders, _limit = threading.RLock(), threading.Lock(), {}, 0, None
+    global _lock, _queue, _pools, _holders, _before
+    _lock, _queue, _pools, _holders, _before = threading.RLock(), threading.Lock(), {}, 0, []
 
 
 if hasattr(os, "register_at_fork"):
@@ -44,7 +44,7 @@ def thread_count(n_jobs: Any) -> int:
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """Hold BLAS at one thread; nested and concurrent holders share one limit, undone by the last."""
-    global _controller, _holders, _limit
+    global _controller, _holders, _before
     with _lock:
         if _controller is None:
             import scipy.linalg  # noqa: F401  (loads scipy's BLAS, so that the controller sees it)
@@ -52,17 +52,22 @@ def single_threaded_blas() -> Iterator[None]:
 
             _controller = ThreadpoolController().select(user_api="blas")
         if _holders == 0:
-            _limit = _controller.limit(limits=1)
-            _limit.__enter__()
+            _before = [(library, library.get_num_threads()) for library in _controller.lib_controllers]
+            _set((library, 1) for library, _ in _before)
         _holders += 1
     try:
         yield
     finally:
         with _lock:
             _holders -= 1
-            if _holders == 0 and _limit is not None:
-                _limit.__exit__(None, None, None)
-                _limit = None
+            if _holders == 0:
+                _set(_before)
+                _before = []
+
+
+def _set(threads: Iterable[tuple[Any, int]]) -> None:
+    for library, count in threads:
+        library.set_num_threads(count)
 
 
 def run(task: Callable[[Any], T], items: Sequence[Any], threads: int) -> list[T]:

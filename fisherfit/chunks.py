@@ -103,7 +103,7 @@ def _types() -> dict[str, Any]:
         "rows": rows,
         "base": base,
         "fit": types.void(types.FunctionType(rows), m, v, v, v, v, n, v, flags, v, v, v, flags, v, v, b, b, b,
-                          b, i, f, m, m, m, types.Array(f, 3, "C")),
+                          b, i, f, m, m, m, types.Array(f, 3, "C"), v, types.Array(i, 2, "C")),
         "gather": types.void(strided, n, i, n, m),
         "levels": types.void(codes, n, i, n, m),
         "moments": types.void(v, v, n, m),
@@ -116,10 +116,9 @@ def kernels() -> dict[str, Callable[..., Any]]:
     """The compiled loops, made for their one signature on first use."""
     from numba.extending import register_jitable
 
-    for function in (*small.HELPERS, *scoring.HELPERS):
+    small.register()
+    for function in scoring.HELPERS:
         register_jitable(function)
-    for vector in small.VECTORS:
-        register_jitable(fastmath={"reassoc", "nsz", "contract"})(vector)
     stamp, signature = _jit.source_stamp(), _types()
     made: dict[str, Any] = {
         "fit": scoring.make_fit(stamp),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _jit, _threads, bounds, chunks
+from . import _jit, _threads, bounds, chunks, scoring
 from . import separation as sep
 from .blocks import Design
 from .families import Family, NegativeBinomial
@@ -181,7 +181,8 @@ class _Chunk:
             self.loops[0], self.x, self.y, self.weight, self.offset, target, self.edges, start, infinite,
             fits.floor[here], total, count, self.dense(), kernels.constants, self.limits(), task.design.intercept,
             task.canonical, family.has_dispersion, task.sandwich, task.max_iter, task.tol, fits.coefficients[here],
-            fits.errors[here], fits.numbers[here], null,
+            fits.errors[here], fits.numbers[here], null, scoring.room(task.design.width, int(rows.max())),
+            np.empty((2, task.design.width), np.int64),
         )  # fmt: skip
         fits.coefficients[here][infinite, 0] = where
         aliased = np.isnan(fits.coefficients[here])

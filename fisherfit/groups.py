@@ -128,7 +128,8 @@ def _number(values: Any) -> tuple[np.ndarray, pd.Index, int]:
 
 def _only_used(codes: np.ndarray, present: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes into those that occur (in `present`), and which they are."""
-    found = np.bincount(present, minlength=count) > 0
+    found = np.zeros(count, bool)
+    found[present] = True
     used = np.flatnonzero(found)
     if used.size < count:
         number = np.append(np.cumsum(found) - 1, -1)  # the last one serves the code -1
@@ -179,16 +180,19 @@ def sort_rows(labels: Labels, weight: np.ndarray) -> Sorted:
 
 def _count(codes, weight, counts):
     """counts[g + 1] = rows of group g; True where the rows are in order already and all present."""
-    plain, last = True, 0
+    plain, last, run = True, 0, 0
     for i in range(codes.size):
         g = codes[i]
         if g < 0 or not weight[i] > 0.0:
             plain = False
             continue
-        counts[g + 1] += 1
-        if g < last:
-            plain = False
-        last = g
+        if g != last:  # rows of a group often stand together
+            counts[last + 1] += run
+            plain = plain and g > last
+            last, run = g, 0
+        run += 1
+    if run:
+        counts[last + 1] += run
     return plain
 
 

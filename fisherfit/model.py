@@ -11,7 +11,17 @@ import numpy as np
 from . import separation as sep
 from .blocks import Design
 from .likelihood import Evaluation, Likelihood, dense_design
-from .linalg import POOR, Factor, cholesky, from_root, independent_columns, least_squares, null_space
+from .linalg import (
+    POOR,
+    Factor,
+    Triangular,
+    cholesky,
+    dense_cholesky,
+    from_root,
+    independent_columns,
+    least_squares,
+    null_space,
+)
 from .nullspace import null_space_by_probes
 
 LAZY_WORK = 2_000_000  # rows times columns from which on passes are saved: a pilot on a sample, and chord steps
@@ -89,13 +99,13 @@ class Model:
         if not rest.any():
             return factor, upper_step
         assert evaluation.information is not None
-        tail = cholesky(evaluation.information[p:, p:][np.ix_(rest, rest)])
+        tail = dense_cholesky(evaluation.information[p:, p:][np.ix_(rest, rest)])
         if tail is None:
             return None, None
         k = int(here.sum())
-        upper = np.zeros((k + int(rest.sum()),) * 2)
-        upper[:k, :k], upper[k:, k:] = factor.upper, tail.upper
-        both = Factor(np.concatenate([factor.scale, tail.scale]), upper, factor.reciprocal_condition)
+        lower = np.zeros((k + int(rest.sum()),) * 2)
+        lower[:k, :k], lower[k:, k:] = factor.lower, tail.lower
+        both = Triangular(np.concatenate([factor.scale, tail.scale]), factor.reciprocal_condition, lower=lower)
         return both, np.concatenate([upper_step, tail.solve(evaluation.score[p:][rest])])
 
     def needs_rows(self, factor: Factor | None, digits: float = POOR) -> bool:
@@ -194,6 +204,8 @@ def covariance_formed(information: Any, factor: Any, kept: np.ndarray) -> tuple[
             return information, None
         information = information.dense()
         factor = cholesky(information[np.ix_(kept, kept)])
+    if isinstance(factor, Factor) and kept.all():
+        return information, factor.inverse()
     covariance = np.full((size, size), np.nan)
     if isinstance(factor, Factor):
         covariance[np.ix_(kept, kept)] = factor.inverse()

@@ -37,6 +37,23 @@ def pointer(typingctx, address):
 
 
 @intrinsic
+def borrowed(typingctx, array):
+    """The array without a share in its memory: whoever holds the memory must outlive it.
+
+    Every slice and every call with an array counts its owners, by two locked instructions: more than the work on a
+    few rows.
+    """
+
+    def codegen(context, builder, signature, args):
+        view = context.make_array(signature.return_type)(context, builder, args[0])
+        view.meminfo = view.meminfo.type(None)
+        view.parent = view.parent.type(None)
+        return view._getvalue()
+
+    return array(array), codegen
+
+
+@intrinsic
 def call_rows(typingctx, address, y, weight, eta, constants, what, u, w):
     """Call the row kernel whose machine code is at an address; see `Kernels.address`."""
     signature = types.float64(types.intp, y, weight, eta, constants, what, u, w)
@@ -98,6 +115,24 @@ def fortran_dsyrk(typingctx, address, arguments):
 def fortran_dgemm(typingctx, address, arguments):
     """dgemm(transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)."""
     return _fortran("cciiidaiaidai")
+
+
+@intrinsic
+def lapack_dpotrf(typingctx, address, arguments):
+    """dpotrf(uplo, n, a, lda, info)."""
+    return _fortran("ciaia")
+
+
+@intrinsic
+def lapack_dpocon(typingctx, address, arguments):
+    """dpocon(uplo, n, a, lda, anorm, rcond, work, iwork, info)."""
+    return _fortran("ciaidaaaa")
+
+
+@intrinsic
+def lapack_dpotrs(typingctx, address, arguments):
+    """dpotrs(uplo, n, nrhs, a, lda, b, ldb, info)."""
+    return _fortran("ciiaiaia")
 
 
 @intrinsic
@@ -220,8 +255,20 @@ def blas_addresses() -> np.ndarray:
     """The addresses of dgemv, dsyrk and dgemm in scipy's BLAS."""
     from scipy.linalg import cython_blas
 
+    return _addresses(cython_blas, "dgemv", "dsyrk", "dgemm")
+
+
+@cache
+def lapack_addresses() -> np.ndarray:
+    """The addresses of dpotrf, dpocon and dpotrs in scipy's LAPACK, and of dgemv."""
+    from scipy.linalg import cython_lapack
+
+    return np.append(_addresses(cython_lapack, "dpotrf", "dpocon", "dpotrs"), blas_addresses()[0])
+
+
+def _addresses(module: Any, *names: str) -> np.ndarray:
     name, address = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     address.restype, address.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    capsules = [cython_blas.__pyx_capi__[routine] for routine in ("dgemv", "dsyrk", "dgemm")]
+    capsules = [module.__pyx_capi__[routine] for routine in names]
     return np.array([address(capsule, name(capsule)) for capsule in capsules], np.int64)

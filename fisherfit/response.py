@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from .table import check_finite, check_index, read_table, read_vector
 
 WEIGHT_TYPES = ("analytic", "frequency", "probability")
 LARGEST = 1e100  # responses and weights beyond this, or all below its inverse, have cubes that are not floats
+ROWS = 32_768  # rows that a check looks at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,8 +126,8 @@ def fractional_response(row: Any, value: float, family: Family) -> str:
 def check_support(response: Response, family: Family, present: np.ndarray, alone: bool = True) -> bool:
     """Refuse responses outside the family's range; True where all counts are whole numbers."""
     y = response.y
-    outside = family.support.outside(y) & present
-    if outside.any():
+    if not _everywhere(lambda values: ~family.support.outside(values), y, present):
+        outside = family.support.outside(y) & present
         row = int(np.flatnonzero(outside)[0])
         raise InputError(
             f"y has the value {y[row]:g} at row {row}, but the {family.name} family needs y to be {family.support}"
@@ -134,15 +136,25 @@ def check_support(response: Response, family: Family, present: np.ndarray, alone
     if alone:
         check_size(y if present.all() else np.where(present, y, 0.0), "y")
     if family.support.integer or (family.takes_trials and response.trials is None):
-        whole = (y == np.rint(y)) | ~present
-        if not whole.all() and family.support.integer and alone:
-            row = int(np.flatnonzero(~whole)[0])
+        whole = _everywhere(_is_whole, y, present)
+        if not whole and family.support.integer and alone:
+            row = int(np.flatnonzero(~_is_whole(y) & present)[0])
             warnings.warn(fractional_response(row, y[row], family), NonIntegerWarning, stacklevel=4)
-        return bool(whole.all()) or not family.support.integer
+        return whole or not family.support.integer
     if response.trials is not None:
         s = y * response.trials
         return bool(np.all((np.abs(s - np.rint(s)) <= 1e-6 * (1 + s)) | ~present))
     return True
+
+
+def _everywhere(holds: Callable[[np.ndarray], np.ndarray], y: np.ndarray, present: np.ndarray) -> bool:
+    """True where a condition holds for every response that is present; a few rows at a time."""
+    parts = (slice(start, start + ROWS) for start in range(0, y.size, ROWS))
+    return all(bool((holds(y[part]) | ~present[part]).all()) for part in parts)
+
+
+def _is_whole(y: np.ndarray) -> np.ndarray:
+    return y == np.rint(y)
 
 
 def check_size(values: np.ndarray, what: str) -> None:

@@ -257,28 +257,41 @@ def compress(z, column, kept):
             z[k] = z[j]
 
 
+def room(p: int, rows: int) -> np.ndarray:
+    """Memory for the fits of groups of at most this many rows."""
+    return np.empty(10 * p + 4 * p * p + (2 * p + 5) * rows)
+
+
 def make_fit(stamp: str) -> Callable[..., Any]:
     """The loop over groups; `stamp` makes its cache on disk one of these sources."""
+    from . import native
+
+    borrowed: Any = native.borrowed
 
     def fit(rows, x, y, weight, offset, target, edges, start, infinite, floor, total, count, dense, constants,
             limits, intercept, canonical, has_dispersion, robust, max_iter, tol, coefficients, errors, numbers,
-            null):  # fmt: skip
+            null, room, places):  # fmt: skip
         """Fit group after group: rows edges[g] to edges[g + 1] of x (columns, rows), y, weight and offset.
 
         `start` is the linear predictor of the mean; without intercept `target` has one for every row. `infinite`
         groups have a limit that is known: of them the rank is found. `limits` are the ends of the range of linear
         predictors. Leaves coefficients on the columns as given (NaN for aliased ones), standard errors at phi = 1,
         and `numbers`. null[g, j] is, for an aliased column j, the combination of columns that vanishes in the group.
+        `room` and `places`, (2, p) whole numbers, are memory to work in.
         """
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
-        p, most = x.shape[0], 1
-        for g in range(edges.size - 1):
-            most = max(most, edges[g + 1] - edges[g])
-        store, basis_store, row_store = np.empty(p * most), np.empty((p + 1) * most), np.empty(4 * most)
-        centre, scale, rounding = np.empty(p), np.empty(p), np.empty(p)
-        kept, column = np.empty(p, np.int64), np.empty(p, np.int64)
-        vectors, square = np.empty((7, p)), np.empty((4, p, p))
+        x, y, weight, offset, constants, dense, coefficients, errors, null, room, places = (
+            borrowed(x), borrowed(y), borrowed(weight), borrowed(offset), borrowed(constants), borrowed(dense),
+            borrowed(coefficients), borrowed(errors), borrowed(null), borrowed(room), borrowed(places),
+        )  # fmt: skip
+        p = x.shape[0]
+        centre, scale, rounding, room = room[:p], room[p : 2 * p], room[2 * p : 3 * p], room[3 * p :]
+        vectors, room = room[: 7 * p].reshape((7, p)), room[7 * p :]
+        square, room = room[: 4 * p * p].reshape((4, p, p)), room[4 * p * p :]
         information, lower, newton, covariance = square[0], square[1], square[2], square[3]
+        most = room.size // (2 * p + 5)
+        basis_store, row_store, store = room[: (p + 1) * most], room[(p + 1) * most :], room[(p + 5) * most :]
+        kept, column = places[0], places[1]
         for g in range(edges.size - 1):
             a, b = edges[g], edges[g + 1]
             m = b - a
