@@ -56,15 +56,15 @@ class Certificate:
     @property
     def digits(self) -> pd.Series:
         """Digits guaranteed, by coefficient: min(15, -log10(lambda se / max(abs(coef), 1e-8 se)))."""
-        return labelled.series(self.digit_array(), self.names, "digits")
+        return labelled.series(self._digits(), self.names, "digits")
 
-    def worst_digits(self) -> float:
+    def _worst_digits(self) -> float:
         """The least number of digits; NaN where no coefficient has any."""
-        digits = self.digit_array()
+        digits = self._digits()
         known = digits[~np.isnan(digits)]
         return float(known.min()) if known.size else float("nan")
 
-    def digit_array(self) -> np.ndarray:
+    def _digits(self) -> np.ndarray:
         """`digits`, as an array."""
         bse = self.standard_errors
         with np.errstate(all="ignore"):
@@ -74,7 +74,7 @@ class Certificate:
         return np.maximum(digits, 0.0)
 
     def __repr__(self) -> str:
-        worst = f"digits>={self.worst_digits():.1f}"
+        worst = f"digits>={self._worst_digits():.1f}"
         return f"Certificate(decrement={self.decrement:.1e}, max_se_error={self.max_se_error:.1e}, {worst})"
 
 
@@ -130,14 +130,14 @@ class Result:
     @property
     def tvalues(self) -> pd.Series:
         """Estimates over standard errors; NaN for parameters such as alpha, whose null value is on the boundary."""
-        return labelled.series(self.tests()[0], self.names, "t" if self.use_t else "z")
+        return labelled.series(self._tests()[0], self.names, "t" if self.use_t else "z")
 
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided p-values, by t(df_resid) where the dispersion is estimated and the normal law elsewhere."""
-        return labelled.series(self.tests()[1], self.names, "P>|t|" if self.use_t else "P>|z|")
+        return labelled.series(self._tests()[1], self.names, "P>|t|" if self.use_t else "P>|z|")
 
-    def tests(self) -> tuple[np.ndarray, np.ndarray]:
+    def _tests(self) -> tuple[np.ndarray, np.ndarray]:
         """`tvalues` and `pvalues`, as arrays."""
         with np.errstate(all="ignore"):
             t = self.coefficients / self.standard_errors
@@ -177,10 +177,10 @@ class Result:
         pandas.DataFrame
             Columns ``lower`` and ``upper``.
         """
-        lower, upper = self.intervals(level)
+        lower, upper = self._intervals(level)
         return labelled.frame({"lower": lower, "upper": upper}, self.names)
 
-    def intervals(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+    def _intervals(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of `conf_int`, as arrays."""
         if not 0.0 < level < 1.0:
             raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
@@ -213,8 +213,8 @@ class Result:
 
     def to_frame(self, level: float = 0.95) -> pd.DataFrame:
         """The coefficient table as a frame."""
-        t, p = self.tests()
-        lower, upper = self.intervals(level)
+        t, p = self._tests()
+        lower, upper = self._intervals(level)
         letter = "t" if self.use_t else "z"
         table = {
             "coef": self.coefficients, "std err": self.standard_errors, letter: t, f"P>|{letter}|": p,
@@ -224,9 +224,9 @@ class Result:
 
     def to_dict(self, level: float = 0.95) -> dict[str, Any]:
         """Everything the summary shows, as plain numbers, strings and lists (NaN and inf become None and strings)."""
-        t, p = self.tests()
-        lower, upper = self.intervals(level)
-        digits = self.certificate.digit_array()
+        t, p = self._tests()
+        lower, upper = self._intervals(level)
+        digits = self.certificate._digits()
         table = {
             name: {
                 "coef": _plain(self.coefficients[i]), "se": _plain(self.standard_errors[i]),
