@@ -111,6 +111,30 @@ def test_parameters():
     assert nested.tol == 0.5
 
 
+@pytest.mark.parametrize("key", ["tol__x", "tol__", "inner__with_mean", "__tol", ""])
+def test_nested_parameters_of_what_is_no_estimator(key):
+    model = Child()
+    with pytest.raises(ff.InputError, match=f"Invalid parameter '{key}' for estimator Child"):
+        model.set_params(**{"family": "gamma", key: 1})
+    assert model.family == "poisson"
+    assert model.set_params(inner__with_mean=False, inner=StandardScaler()).inner.with_mean is False
+
+
+def test_constructors_of_subclasses():
+    class Keywords(ff.GLM):
+        def __init__(self, tol=1e-9, **others):
+            super().__init__("poisson", tol=tol)
+
+    class Positional(ff.GLM):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+
+    assert Keywords(link="log").get_params() == {"tol": 1e-9}
+    assert repr(Keywords(0.5)) == "Keywords(tol=0.5)"
+    with pytest.raises(ff.InputTypeError, match=r"Positional.__init__ takes \*arguments; name every argument"):
+        Positional("poisson").get_params()
+
+
 @pytest.mark.parametrize("arguments", [
     {}, {"family": "poisson"}, {"tol": 1e-9, "family": ff.Tweedie(power=1.5)}, {"start_params": np.zeros(3)},
     {"formula": "y ~ a + b", "family": "negative_binomial", "dispersion": "deviance", "missing": "drop", "max_iter": 7},

@@ -11,7 +11,7 @@ import sys
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from ..table import shown
 
 # methods to which scikit-learn routes metadata, each with a `set_..._request` of its own
@@ -107,17 +107,16 @@ class Estimator:
         names = self._get_param_names()
         nested: dict[str, dict[str, Any]] = {}
         for key, value in params.items():
-            name, _, inner = key.partition("__")
-            if name not in names:
+            name, within, inner = key.partition("__")
+            if name not in names or (within and not hasattr(params.get(name, getattr(self, name)), "set_params")):
                 raise InputError(
-                    f"Invalid parameter {name!r} for estimator {self}; the parameters of {type(self).__name__} are "
+                    f"Invalid parameter {key!r} for estimator {self}; the parameters of {type(self).__name__} are "
                     f"{', '.join(names)}"
                 )
-            if inner:
+            if within:
                 nested.setdefault(name, {})[inner] = value
-        for name, value in params.items():
-            if "__" not in name:
-                setattr(self, name, value)
+        for name in set(params) & set(names):
+            setattr(self, name, params[name])
         for name, inner_params in nested.items():
             getattr(self, name).set_params(**inner_params)
         return self
@@ -152,9 +151,15 @@ class Estimator:
         return derived(type(self)) if "sklearn.base" in sys.modules else type(self)
 
 
-def _defaults(cls: type) -> dict[str, Any]:
+def _defaults(cls: Any) -> dict[str, Any]:
     """The arguments of the constructor with their defaults."""
-    return {name: p.default for name, p in list(inspect.signature(cls.__init__).parameters.items())[1:]}  # type: ignore[misc]
+    arguments = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    for p in arguments:
+        if p.kind == p.VAR_POSITIONAL:
+            raise InputTypeError(
+                f"{cls.__name__}.__init__ takes *{p.name}; name every argument, so that get_params can find it"
+            )
+    return {p.name: p.default for p in arguments if p.kind != p.VAR_KEYWORD}
 
 
 def _wrapped(name: str, given: list[str]) -> str:
