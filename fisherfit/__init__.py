@@ -9,7 +9,6 @@ from . import families, links
 from .errors import (
     BoundaryWarning,
     CompilationWarning,
-    ConvergenceWarning,
     ExactFitWarning,
     FisherfitError,
     FisherfitWarning,
@@ -39,6 +38,7 @@ from .links import Power
 if TYPE_CHECKING:
     from . import datasets
     from .check import check_family
+    from .errors import ConvergenceWarning
     from .estimators.grouped import GroupedGLM
     from .warming import warmup
 
@@ -79,7 +79,10 @@ __all__ = [
 ]
 
 #: what no fit needs is loaded when it is first asked for
-_LATER = {"GroupedGLM": ".estimators.grouped", "check_family": ".check", "datasets": "", "warmup": ".warming"}
+_LATER = {
+    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "check_family": ".check", "datasets": "",
+    "warmup": ".warming",
+}  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names
 

@@ -12,12 +12,17 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 
+from ._later import Later
 from .errors import InputError, InputTypeError
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+else:
+    nw = Later("narwhals.stable.v2")
 
 BATCH_BYTES = 8 * 1024 * 1024  # of the columns of one batch of a file
 ROWS = (8_192, 131_072)  # the least and the most rows of such a batch

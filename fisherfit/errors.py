@@ -6,7 +6,10 @@ attribute of the estimator holds the details.
 
 from __future__ import annotations
 
-from sklearn.exceptions import ConvergenceWarning as _SklearnConvergenceWarning
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .convergence import ConvergenceWarning
 
 __all__ = [
     "BoundaryWarning",
@@ -45,10 +48,6 @@ class FisherfitWarning(UserWarning):
     """Base of every warning that fisherfit gives."""
 
 
-class ConvergenceWarning(FisherfitWarning, _SklearnConvergenceWarning):
-    """The maximum was not reached; ``converged_`` is False and the message says why."""
-
-
 class SeparationWarning(FisherfitWarning):
     """Some maximum-likelihood coefficients are infinite; see ``separation_``."""
 
@@ -75,3 +74,15 @@ class MissingValuesWarning(FisherfitWarning):
 
 class CompilationWarning(FisherfitWarning):
     """A user's formula could not be compiled, or the compiled code could not be kept on disk."""
+
+
+if not TYPE_CHECKING:  # type checkers see the import above, and refuse other names
+
+    def __getattr__(name: str) -> Any:
+        """`ConvergenceWarning` derives from scikit-learn's, which is imported when it is first asked for."""
+        if name != "ConvergenceWarning":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .convergence import ConvergenceWarning
+
+        globals()[name] = ConvergenceWarning
+        return ConvergenceWarning

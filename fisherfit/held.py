@@ -7,14 +7,19 @@ at the end puts the levels in the order that they would have if all rows had bee
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
 
+from ._later import Later
 from .errors import InputError
 from .prepare import RowsRead
 from .table import Column, Table
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+else:
+    nw = Later("narwhals.stable.v2")
 
 
 @dataclass(eq=False)

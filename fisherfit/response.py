@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import DataConversionWarning
 
 from .errors import InputError, InputTypeError, NonIntegerWarning
 from .families import Family
@@ -60,6 +59,8 @@ def read_response(data: Any, family: Family, n: int, index: Any, missing: str, a
     y = read_vector(data, "y", n, index)
     check_finite(y, "y", missing)
     if column and alone:
+        from sklearn.exceptions import DataConversionWarning
+
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; it is used as one column of responses",
             DataConversionWarning,

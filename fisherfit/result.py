@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from scipy import stats
+from scipy import special
 
+from . import labelled
 from .errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def upper_tail(t: Any, df: Any = None) -> Any:
+    """P(T > t) for Student's t with `df` degrees of freedom, or the normal law without them."""
+    return special.ndtr(-t) if df is None else special.stdtr(df, -t)
+
+
+def quantile(probability: float, df: Any = None) -> Any:
+    """The quantile of Student's t with `df` degrees of freedom, or of the normal law without them."""
+    return special.ndtri(probability) if df is None else special.stdtrit(df, probability)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,16 +56,26 @@ class Certificate:
     @property
     def digits(self) -> pd.Series:
         """Digits guaranteed, by coefficient: min(15, -log10(lambda se / max(abs(coef), 1e-8 se)))."""
+        return labelled.series(self._digits(), self.names, "digits")
+
+    def _worst_digits(self) -> float:
+        """The least number of digits; NaN where no coefficient has any."""
+        digits = self._digits()
+        known = digits[~np.isnan(digits)]
+        return float(known.min()) if known.size else float("nan")
+
+    def _digits(self) -> np.ndarray:
+        """`digits`, as an array."""
         bse = self.standard_errors
         with np.errstate(all="ignore"):
             size = np.maximum(np.abs(self.coefficients), 1e-8 * bse)
             digits = np.minimum(15.0, -np.log10(self.max_se_error * bse / size))
         digits = np.where(np.isfinite(bse) & (bse > 0), digits, np.where(bse == 0, 15.0, np.nan))
-        return pd.Series(np.maximum(digits, 0.0), index=list(self.names), name="digits")
+        return np.maximum(digits, 0.0)
 
     def __repr__(self) -> str:
-        worst = float(self.digits.min())
-        return f"Certificate(decrement={self.decrement:.1e}, max_se_error={self.max_se_error:.1e}, digits>={worst:.1f})"
+        worst = f"digits>={self._worst_digits():.1f}"
+        return f"Certificate(decrement={self.decrement:.1e}, max_se_error={self.max_se_error:.1e}, {worst})"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -97,27 +120,29 @@ class Result:
     @property
     def params(self) -> pd.Series:
         """Estimates by name."""
-        return pd.Series(self.coefficients, index=list(self.names), name="coef")
+        return labelled.series(self.coefficients, self.names, "coef")
 
     @property
     def bse(self) -> pd.Series:
         """Standard errors: inf for infinite coefficients, NaN where one is not estimable or none were computed."""
-        return pd.Series(self.standard_errors, index=list(self.names), name="std err")
+        return labelled.series(self.standard_errors, self.names, "std err")
 
     @property
     def tvalues(self) -> pd.Series:
         """Estimates over standard errors; NaN for parameters such as alpha, whose null value is on the boundary."""
-        with np.errstate(all="ignore"):
-            t = self.coefficients / self.standard_errors
-        t = np.where(np.isin(self.names, self.positive) | np.isinf(self.standard_errors), np.nan, t)
-        return pd.Series(t, index=list(self.names), name="t" if self.use_t else "z")
+        return labelled.series(self._tests()[0], self.names, "t" if self.use_t else "z")
 
     @property
     def pvalues(self) -> pd.Series:
         """Two-sided p-values, by t(df_resid) where the dispersion is estimated and the normal law elsewhere."""
-        t = np.abs(self.tvalues.to_numpy())
-        p = 2.0 * (stats.t.sf(t, self.df_resid) if self.use_t else stats.norm.sf(t))
-        return pd.Series(p, index=list(self.names), name="P>|t|" if self.use_t else "P>|z|")
+        return labelled.series(self._tests()[1], self.names, "P>|t|" if self.use_t else "P>|z|")
+
+    def _tests(self) -> tuple[np.ndarray, np.ndarray]:
+        """`tvalues` and `pvalues`, as arrays."""
+        with np.errstate(all="ignore"):
+            t = self.coefficients / self.standard_errors
+        t = np.where(np.isin(self.names, self.positive) | np.isinf(self.standard_errors), np.nan, t)
+        return t, 2.0 * upper_tail(np.abs(t), self.df_resid if self.use_t else None)
 
     @property
     def df_model(self) -> int:
@@ -152,17 +177,20 @@ class Result:
         pandas.DataFrame
             Columns ``lower`` and ``upper``.
         """
+        lower, upper = self._intervals(level)
+        return labelled.frame({"lower": lower, "upper": upper}, self.names)
+
+    def _intervals(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Lower and upper ends of `conf_int`, as arrays."""
         if not 0.0 < level < 1.0:
             raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
-        tail = 0.5 + 0.5 * level
-        q = float(stats.t.ppf(tail, self.df_resid) if self.use_t else stats.norm.ppf(tail))
+        q = float(quantile(0.5 + 0.5 * level, self.df_resid if self.use_t else None))
         b, se = self.coefficients, self.standard_errors
         with np.errstate(all="ignore"):
             lower, upper = b - q * se, b + q * se
             ratio = np.exp(q * se / np.where(b > 0, b, np.nan))
             at = np.isin(self.names, self.positive)
-            lower, upper = np.where(at, b / ratio, lower), np.where(at, b * ratio, upper)
-        return pd.DataFrame({"lower": lower, "upper": upper}, index=list(self.names))
+            return np.where(at, b / ratio, lower), np.where(at, b * ratio, upper)
 
     def cov_params(self) -> pd.DataFrame:
         """Covariance of the estimates.
@@ -177,7 +205,7 @@ class Result:
                 f"the covariance of {len(self.names)} coefficients was not formed; "
                 "model.standard_errors(X, y, columns=[...]) gives the standard errors that you ask for"
             )
-        return pd.DataFrame(self.covariance, index=list(self.names), columns=list(self.names))
+        return labelled.frame(self.covariance, self.names, self.names)
 
     def predict(self, X: Any = None, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
         """Predictions for new rows, as :meth:`GLM.predict` makes them."""
@@ -185,21 +213,25 @@ class Result:
 
     def to_frame(self, level: float = 0.95) -> pd.DataFrame:
         """The coefficient table as a frame."""
-        ci = self.conf_int(level)
-        low, high = f"[{(1 - level) / 2:.6g}", f"{(1 + level) / 2:.6g}]"
-        frame = pd.concat([self.params, self.bse, self.tvalues, self.pvalues], axis=1)
-        frame[low], frame[high] = ci["lower"], ci["upper"]
-        return frame
+        t, p = self._tests()
+        lower, upper = self._intervals(level)
+        letter = "t" if self.use_t else "z"
+        table = {
+            "coef": self.coefficients, "std err": self.standard_errors, letter: t, f"P>|{letter}|": p,
+            f"[{(1 - level) / 2:.6g}": lower, f"{(1 + level) / 2:.6g}]": upper,
+        }  # fmt: skip
+        return labelled.frame(table, self.names)
 
     def to_dict(self, level: float = 0.95) -> dict[str, Any]:
         """Everything the summary shows, as plain numbers, strings and lists (NaN and inf become None and strings)."""
-        ci = self.conf_int(level)
-        t, p, digits = (a.to_numpy() for a in (self.tvalues, self.pvalues, self.certificate.digits))
+        t, p = self._tests()
+        lower, upper = self._intervals(level)
+        digits = self.certificate._digits()
         table = {
             name: {
                 "coef": _plain(self.coefficients[i]), "se": _plain(self.standard_errors[i]),
                 "statistic": _plain(t[i]), "p_value": _plain(p[i]),
-                "lower": _plain(ci["lower"].iloc[i]), "upper": _plain(ci["upper"].iloc[i]),
+                "lower": _plain(lower[i]), "upper": _plain(upper[i]),
                 "digits": _plain(digits[i]),
             }
             for i, name in enumerate(self.names)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import linalg, optimize, sparse
+import scipy  # its parts are loaded when they are named
 
 BOTH_LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
 COUNT_FAMILIES = ("poisson", "negative_binomial", "geometric", "tweedie")
@@ -121,7 +121,7 @@ def null_basis(fixed: np.ndarray, p: int) -> np.ndarray:
     """An orthonormal basis of the directions that leave the fixed rows alone."""
     if fixed.shape[0] == 0:
         return np.eye(p)
-    (r,) = linalg.qr(fixed, mode="r", check_finite=False)
+    (r,) = scipy.linalg.qr(fixed, mode="r", check_finite=False)
     r = r[:p]
     scale = np.linalg.norm(r, axis=0)
     scale[scale == 0.0] = 1.0
@@ -134,10 +134,10 @@ def largest_support(gains: np.ndarray) -> np.ndarray | None:
     """The v with gains @ v >= 0 that makes as many gains positive as can be, each at least 1 where possible."""
     m, k = gains.shape
     cost = np.concatenate([np.zeros(k), -np.ones(m)])
-    matrix = sparse.hstack([sparse.csr_array(-gains), sparse.eye_array(m)], format="csr")
+    matrix = scipy.sparse.hstack([scipy.sparse.csr_array(-gains), scipy.sparse.eye_array(m)], format="csr")
     bounds = [(None, None)] * k + [(0.0, 1.0)] * m
     options = {"primal_feasibility_tolerance": 1e-9, "dual_feasibility_tolerance": 1e-9}
-    answer = optimize.linprog(cost, A_ub=matrix, b_ub=np.zeros(m), bounds=bounds, method="highs", options=options)
+    answer = scipy.optimize.linprog(cost, A_ub=matrix, b_ub=np.zeros(m), bounds=bounds, method="highs", options=options)
     if answer.x is None:
         return None
     v, z = answer.x[:k], answer.x[k:]
@@ -179,7 +179,7 @@ def _ends(
         target = target / (np.abs(target).max() or 1.0)
         ends = []
         for sign in (1.0, -1.0):
-            answer = optimize.linprog(-sign * target, A_ub=-inner, b_ub=np.zeros(inner.shape[0]),
+            answer = scipy.optimize.linprog(-sign * target, A_ub=-inner, b_ub=np.zeros(inner.shape[0]),
                                       bounds=[(-1.0, 1.0)] * basis.shape[1], method="highs")  # fmt: skip
             ends.append(bool(answer.x is not None and -answer.fun > 1e-6))
             if ends[-1]:

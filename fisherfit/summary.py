@@ -40,7 +40,7 @@ class Summary:
     def facts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Names and values, in two columns."""
         r = self.result
-        worst = r.certificate.digits.min()
+        worst = r.certificate._worst_digits()
         digits = f", {math.floor(worst)}+ digits" if np.isfinite(worst) else ""
         separated = bool(np.isinf(r.standard_errors).any())
         state = "converged" if r.converged else "SEPARATED" if separated else "NOT CONVERGED"
@@ -71,8 +71,8 @@ class Summary:
         r = self.result
         kind = "t" if r.use_t else "z"
         low, high = f"[{(1 - self.level) / 2:.6g}", f"{(1 + self.level) / 2:.6g}]"
-        ci = r.conf_int(self.level).to_numpy()
-        t, p, se = r.tvalues.to_numpy(), r.pvalues.to_numpy(), r.standard_errors
+        ci = np.column_stack(r._intervals(self.level))
+        (t, p), se = r._tests(), r.standard_errors
         wanted = [decimals(float(s)) for s in se]
         most = max([d for d in wanted if d is not None], default=4)
         rows = []

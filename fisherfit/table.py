@@ -10,14 +10,18 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
-from narwhals.exceptions import DuplicateError
 
+from ._later import Later
 from .errors import InputError, InputTypeError
 from .sparse import Sparse, is_sparse, read_sparse
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+else:
+    nw = Later("narwhals.stable.v2")
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +136,8 @@ def read_table(data: Any, what: str = "X") -> Table:
             )
         data = data.data
     if not isinstance(data, np.ndarray):
+        from narwhals.exceptions import DuplicateError
+
         try:
             frame = nw.from_native(data)
         except TypeError:

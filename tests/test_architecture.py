@@ -10,7 +10,8 @@ import fisherfit
 ROOT = Path(fisherfit.__file__).parent
 # a module may import from its own layer and from those before it
 LAYERS = [
-    {"errors"},
+    {"errors", "labelled", "_later"},
+    {"convergence"},
     {"elementary", "_threads", "datasets"},
     {"special", "gammas", "_bits"},
     {"_jit", "sparse", "links", "families", "table"},
@@ -45,7 +46,7 @@ LAYERS = [
     {"warming"},
     {"cli", "__init__"},
 ]
-HEAVY = ("matplotlib", "formulaic", "dask", "statsmodels", "polars", "rich")
+HEAVY = ("sklearn", "pandas", "scipy.stats", "matplotlib", "formulaic", "dask", "statsmodels", "polars", "rich")
 
 
 def modules():

@@ -14,9 +14,13 @@ import fisherfit as ff
 from fisherfit import cli, warming
 
 PACKAGE = Path(ff.__file__).parent
+OTHERS = (
+    "sklearn", "joblib", "pandas", "narwhals", "polars", "pyarrow", "dask", "scipy.stats", "scipy.optimize",
+    "scipy.sparse", "matplotlib", "formulaic", "statsmodels", "rich",
+)  # fmt: skip
 LATER = (
-    "matplotlib", "formulaic", "dask", "statsmodels", "polars", "rich", "fisherfit.check", "fisherfit.cli",
-    "fisherfit.datasets", "fisherfit.formula", "fisherfit.summary", "fisherfit.warming",
+    *OTHERS, "fisherfit.check", "fisherfit.cli", "fisherfit.convergence", "fisherfit.datasets", "fisherfit.formula",
+    "fisherfit.summary", "fisherfit.warming",
 )  # fmt: skip
 
 FITS = """
@@ -64,6 +68,21 @@ def files(folder):
 def test_import_loads_what_every_fit_needs_and_no_more():
     code = f"import sys, fisherfit; print([m for m in {LATER!r} if m in sys.modules], 'numba' in sys.modules)"
     assert output(python(code)) == "[] True"
+
+
+@pytest.mark.parametrize("family", ["normal", "poisson", "binomial"])
+def test_a_fit_of_arrays_with_its_summary_loads_no_more(family):
+    code = f"""
+import sys, numpy as np, fisherfit as ff
+x = np.linspace(-1.0, 1.0, 40)[:, None]
+model = ff.GLM(sys.argv[1]).fit(x, (np.sin(9.0 * x[:, 0]) > 0.0).astype(float))
+model.predict(x), model.score(x, model.predict(x).round()), model.get_params(), model.set_params(tol=1e-16)
+print(len(str(model.summary())) > 500, repr(model), repr(model.result_.certificate)[:11])
+print([m for m in {OTHERS!r} if m in sys.modules], model.result_.params.shape, 'pandas' in sys.modules)
+"""
+    first, second = output(python(code, family)).splitlines()
+    assert first == f"True GLM({'' if family == 'normal' else f'family={family!r}, '}tol=1e-16) Certificate"
+    assert second == "[] (2,) True"  # the frame brings pandas: this can fail
 
 
 def test_names_that_are_loaded_later():

@@ -11,7 +11,6 @@ from .. import _threads, chunks
 from ..blocks import constant_design, make_design
 from ..errors import (
     BoundaryWarning,
-    ConvergenceWarning,
     ExactFitWarning,
     InputError,
     RankWarning,
@@ -222,7 +221,7 @@ def _warnings(model: Any, found: ByGroup, labels: Labels) -> list[tuple[str, typ
     p = found.params.shape[1]
     stuck = ~table["converged"] & ~table["separated"]
     deficient = np.isnan(found.params).any(axis=1) if p else np.zeros(len(labels.index), bool)
-    kinds = (
+    kinds: tuple[tuple[np.ndarray, type[Warning], str], ...] = (
         (deficient, RankWarning, "have columns that are combinations of columns to their left; their coefficients and "
                                  "standard errors are NaN"),
         (table["exact_fit"], ExactFitWarning, "are fitted exactly, or have no degrees of freedom left: their "
@@ -231,9 +230,13 @@ def _warnings(model: Any, found: ByGroup, labels: Labels) -> list[tuple[str, typ
                                                 "whose standard error is inf are infinite"),
         (table["boundary"], BoundaryWarning, "have their maximum on the edge of the parameter space; standard errors "
                                              "that depend on it are NaN"),
-        (stuck, ConvergenceWarning, f"are not converged after max_iter={model.max_iter} steps or because no step "
-                                    "increases their likelihood; their estimates are not at the maximum"),
     )  # fmt: skip
+    if stuck.any():
+        from ..errors import ConvergenceWarning
+
+        kinds += ((stuck, ConvergenceWarning,
+                   f"are not converged after max_iter={model.max_iter} steps or because no step increases their "
+                   "likelihood; their estimates are not at the maximum"),)  # fmt: skip
     out: list[tuple[str, type[Warning]]] = []
     for where, kind, what in kinds:
         at = np.flatnonzero(where)

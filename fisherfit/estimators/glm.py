@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.exceptions import NotFittedError
 
-from .. import _threads
+from .. import _threads, labelled
 from ..batches import source_of
 from ..blocks import constant_design
 from ..columnwise import selected_errors
@@ -28,13 +25,17 @@ from ..prediction import Predictor
 from ..prepare import Prepared, prepare
 from ..response import WEIGHT_TYPES
 from ..result import Result
+from ._estimator import Estimator
 from .batched import fit_batches
 from .report import Report, report
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
 
-class GLM(RegressorMixin, BaseEstimator):
+class GLM(Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -107,6 +108,8 @@ class GLM(RegressorMixin, BaseEstimator):
     >>> bool(model.converged_)
     True
     """
+
+    _estimator_type = "regressor"  # for those who do not ask for the tags
 
     def __init__(
         self,
@@ -310,7 +313,7 @@ class GLM(RegressorMixin, BaseEstimator):
                 [lookup[name] for name in wanted],
             )  # fmt: skip
         errors[np.isin(wanted, list(self.separation_.coefficients))] = np.inf
-        return pd.Series(errors, index=wanted, name="std err")
+        return labelled.series(errors, wanted, "std err")
 
     def _likelihood(self, data: Prepared, family: Family, links: tuple[Link, ...]) -> Likelihood:
         return Likelihood(
@@ -324,6 +327,8 @@ class GLM(RegressorMixin, BaseEstimator):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "result_"):
+            from sklearn.exceptions import NotFittedError
+
             raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
 
     def _check_parameters(self) -> tuple[Family, tuple[Link, ...]]:
@@ -406,7 +411,12 @@ class GLM(RegressorMixin, BaseEstimator):
         self.__dict__.update(values)
 
     def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import RegressorTags
+
         tags = super().__sklearn_tags__()
+        tags.estimator_type = self._estimator_type
+        tags.regressor_tags = RegressorTags()
+        tags.target_tags.required = True
         tags.input_tags.sparse = True
         return tags
 

@@ -8,22 +8,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
 from ..errors import InputError, InputTypeError, MissingValuesWarning, RankWarning
 from ..families import Family
 from ..groups import Labels, match_labels, read_labels, sort_rows
 from ..links import Link
 from ..prepare import Prepared, prepare
+from ..result import quantile, upper_tail
 from ..table import Table, read_table, shown
+from ._estimator import Estimator
 from .by_group import FLAGS, ByGroup, fit_by_group
 from .glm import GLM
 from .group_prediction import GroupPredictor
 
 
-class GroupedGLM(BaseEstimator):
+class GroupedGLM(Estimator):
     """The same generalised linear model fitted to each of many groups of rows, in one call.
 
     Every group's numbers are those of :class:`GLM` fitted to its rows alone. Groups whose fit is regular go through
@@ -198,8 +197,8 @@ class GroupedGLM(BaseEstimator):
         letter = "t" if self._use_t else "z"
         with np.errstate(all="ignore"):
             t = np.where(positive | np.isinf(se), np.nan, b / se)
-            p = 2.0 * (stats.t.sf(np.abs(t), df) if self._use_t else stats.norm.sf(np.abs(t)))
-            q = stats.t.ppf(tail, df) if self._use_t else stats.norm.ppf(tail)
+            p = 2.0 * (upper_tail(np.abs(t), df if self._use_t else None))
+            q = quantile(tail, df if self._use_t else None)
             ratio = np.exp(q * se / np.where(b > 0, b, np.nan))
             lower, upper = np.where(positive, b / ratio, b - q * se), np.where(positive, b * ratio, b + q * se)
         size, width = b.shape
@@ -258,6 +257,8 @@ class GroupedGLM(BaseEstimator):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "results_"):
+            from sklearn.exceptions import NotFittedError
+
             raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
 
     def _keep(

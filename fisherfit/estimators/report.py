@@ -11,7 +11,6 @@ from .. import coordinates
 from ..blocks import Design
 from ..errors import (
     BoundaryWarning,
-    ConvergenceWarning,
     ExactFitWarning,
     InputError,
     RankWarning,
@@ -240,6 +239,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
                       "standard errors that depend on it are NaN", BoundaryWarning))  # fmt: skip
     converged = fitted.reason == "converged"
     if not converged and not separated:
+        from ..errors import ConvergenceWarning
+
         why = REASONS.get(fitted.reason, fitted.reason).format(max_iter=model.max_iter)
         notes.append((
             f"not converged after {fitted.n_iter} steps: {why} (distance {fitted.decrement:.1e} standard errors). "

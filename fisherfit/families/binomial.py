@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are loaded when they are named
 
 from ..elementary import aligned, poisson_divergence, scalar, where
 from ..gammas import log_count_base
@@ -80,8 +80,8 @@ class Binomial(ExponentialDispersion):
 
     def cdf(self, y, mu, phi=1.0):
         trials = np.rint(1.0 / np.asarray(phi))
-        return stats.binom.cdf(np.floor(np.asarray(y) * trials + 1e-9), trials, mu)
+        return scipy.stats.binom.cdf(np.floor(np.asarray(y) * trials + 1e-9), trials, mu)
 
     def ppf(self, probability, mu, phi=1.0):
         trials = np.rint(1.0 / np.asarray(phi))
-        return stats.binom.ppf(probability, trials, mu) / trials
+        return scipy.stats.binom.ppf(probability, trials, mu) / trials

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are loaded when they are named
 
 from ..elementary import gamma_divergence, log
 from ..gammas import HALF_LOG_2PI, stirling
@@ -70,7 +70,7 @@ class Gamma(ExponentialDispersion):
         return rng.gamma(1.0 / phi, phi * np.asarray(mu), size)
 
     def cdf(self, y, mu, phi=1.0):
-        return stats.gamma.cdf(y, 1.0 / phi, scale=phi * np.asarray(mu))
+        return scipy.stats.gamma.cdf(y, 1.0 / phi, scale=phi * np.asarray(mu))
 
     def ppf(self, probability, mu, phi=1.0):
-        return stats.gamma.ppf(probability, 1.0 / phi, scale=phi * np.asarray(mu))
+        return scipy.stats.gamma.ppf(probability, 1.0 / phi, scale=phi * np.asarray(mu))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are loaded when they are named
 
 from ..elementary import log
 from ..gammas import HALF_LOG_2PI
@@ -66,7 +66,7 @@ class InverseGaussian(ExponentialDispersion):
         return rng.wald(mu, 1.0 / np.asarray(phi), size)
 
     def cdf(self, y, mu, phi=1.0):
-        return stats.invgauss.cdf(y, np.asarray(mu) * phi, scale=1.0 / np.asarray(phi))
+        return scipy.stats.invgauss.cdf(y, np.asarray(mu) * phi, scale=1.0 / np.asarray(phi))
 
     def ppf(self, probability, mu, phi=1.0):
-        return stats.invgauss.ppf(probability, np.asarray(mu) * phi, scale=1.0 / np.asarray(phi))
+        return scipy.stats.invgauss.ppf(probability, np.asarray(mu) * phi, scale=1.0 / np.asarray(phi))

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+import scipy  # its parts are loaded when they are named
 from scipy import special as sp
-from scipy import stats
 
 from ..elementary import HUGE, atanh_series, atanh_series_slope, exp, expm1, log, log1p, log_ratio, scalar, where
 from ..errors import InputError
@@ -200,12 +200,12 @@ class NegativeBinomial(Family):
         alpha, some = self._dispersion(alpha)
         y = np.floor(np.asarray(y, float))
         below = sp.betainc(1.0 / some, np.maximum(y, 0.0) + 1.0, 1.0 / (1.0 + some * np.asarray(mu)))
-        return np.where(y < 0.0, 0.0, np.where(alpha > 0.0, below, stats.poisson.cdf(y, mu)))
+        return np.where(y < 0.0, 0.0, np.where(alpha > 0.0, below, scipy.stats.poisson.cdf(y, mu)))
 
     def ppf(self, probability, mu, alpha=None):
         alpha, some = self._dispersion(alpha)
-        y = stats.nbinom.ppf(probability, 1.0 / some, 1.0 / (1.0 + some * np.asarray(mu)))
-        return np.where(alpha > 0.0, y, stats.poisson.ppf(probability, mu))
+        y = scipy.stats.nbinom.ppf(probability, 1.0 / some, 1.0 / (1.0 + some * np.asarray(mu)))
+        return np.where(alpha > 0.0, y, scipy.stats.poisson.ppf(probability, mu))
 
     def _dispersion(self, alpha):
         """alpha, and a positive value in its place where it is 0."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are loaded when they are named
 
 from ..elementary import log
 from ..gammas import HALF_LOG_2PI
@@ -52,7 +52,7 @@ class Normal(ExponentialDispersion):
         return rng.normal(mu, np.sqrt(phi), size)
 
     def cdf(self, y, mu, phi=1.0):
-        return stats.norm.cdf(y, mu, np.sqrt(phi))
+        return scipy.stats.norm.cdf(y, mu, np.sqrt(phi))
 
     def ppf(self, probability, mu, phi=1.0):
-        return stats.norm.ppf(probability, mu, np.sqrt(phi))
+        return scipy.stats.norm.ppf(probability, mu, np.sqrt(phi))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import inf
 
-from scipy import stats
+import scipy  # its parts are loaded when they are named
 
 from ..elementary import aligned, poisson_divergence
 from ..gammas import log_count_base
@@ -54,7 +54,7 @@ class Poisson(ExponentialDispersion):
         return rng.poisson(mu, size).astype(float)
 
     def cdf(self, y, mu):
-        return stats.poisson.cdf(y, mu)
+        return scipy.stats.poisson.cdf(y, mu)
 
     def ppf(self, probability, mu):
-        return stats.poisson.ppf(probability, mu)
+        return scipy.stats.poisson.ppf(probability, mu)

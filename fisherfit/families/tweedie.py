@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import optimize, stats
+import scipy  # its parts are loaded when they are named
 from scipy import special as sp
 
 from ..elementary import (
@@ -186,7 +186,7 @@ class Tweedie(ExponentialDispersion):
             return 0.0
         reach = 12.0 * math.sqrt(rate) + 40.0
         j = np.arange(max(1.0, math.floor(rate - reach)), math.ceil(rate + reach))
-        return min(math.exp(-rate) + float(stats.poisson.pmf(j, rate) @ sp.gammainc(j * shape, y / scale)), 1.0)
+        return min(math.exp(-rate) + float(scipy.stats.poisson.pmf(j, rate) @ sp.gammainc(j * shape, y / scale)), 1.0)
 
     @classmethod
     def _quantile(cls, probability, rate, shape, scale):
@@ -206,4 +206,4 @@ class Tweedie(ExponentialDispersion):
             high += 1.0
         while gap(low) > 0.0:
             low -= 4.0
-        return math.exp(optimize.brentq(gap, low, high, xtol=1e-14)) if low < high else math.exp(low)
+        return math.exp(scipy.optimize.brentq(gap, low, high, xtol=1e-14)) if low < high else math.exp(low)
