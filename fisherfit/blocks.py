@@ -25,7 +25,7 @@ SCALE_LIMIT = 900  # exponents of two that a scale may have
 
 #: places in the row of a design in `Layout.shapes`
 INTERCEPT, DENSE, FIRST_COLUMN, N_CATEGORIES, FIRST_CATEGORY, WIDTH, ORDER, HOW, ADDRESS, LEAD = range(10)
-SPARSE, ROW_ENDS, INDICES, ENTRIES = range(10, 14)  # number of sparse columns, and the addresses of their arrays
+SPARSE, ROW_ORDER, ROW_ENDS, INDICES, ENTRIES = range(10, 15)  # sparse columns: how many, addresses of their arrays
 BY_ROW, BY_COLUMN = 0, 1  # ORDER: which of the two indices of a block of dense columns varies faster
 COLUMNS, IN_PLACE, DOUBLE_ROWS, SINGLE_ROWS = 0, 1, 2, 3  # HOW a block is read
 
@@ -310,7 +310,7 @@ class Layout:
     @classmethod
     def of(cls, designs: Sequence[Design]) -> Layout:
         """The tables of one or several designs of the same rows."""
-        shapes = np.zeros((len(designs), 14), np.int64)
+        shapes = np.zeros((len(designs), 15), np.int64)
         columns: list[tuple[int, ...]] = []
         categories: list[tuple[int, int]] = []
         for shape, d in zip(shapes, designs, strict=True):
@@ -319,9 +319,8 @@ class Layout:
             shape[N_CATEGORIES], shape[FIRST_CATEGORY], shape[WIDTH] = len(d.categorical), len(categories), d.width
             shape[ORDER], shape[HOW], shape[ADDRESS], shape[LEAD] = _reading(d, width)
             if d.sparse is not None:
-                s = d.sparse
-                shape[[SPARSE, ROW_ENDS]] = s.width, _address(s.indptr)
-                shape[[INDICES, ENTRIES]] = _address(s.indices), _address(s.data)
+                shape[SPARSE] = d.sparse.width
+                shape[[ROW_ORDER, ROW_ENDS, INDICES, ENTRIES]] = [_address(part) for part in d.sparse.by_length]
             for a in d.dense:
                 matrix = a if a.ndim == 2 else a[:, None]
                 step, address, item = matrix.strides[0] // matrix.itemsize, _address(matrix), matrix.itemsize

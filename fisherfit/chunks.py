@@ -116,9 +116,10 @@ def kernels() -> dict[str, Callable[..., Any]]:
     """The compiled loops, made for their one signature on first use."""
     from numba.extending import register_jitable
 
-    small.register()
-    for function in scoring.HELPERS:
+    for function in (*small.HELPERS, *scoring.HELPERS):
         register_jitable(function)
+    for vector in small.VECTORS:
+        register_jitable(fastmath={"reassoc", "nsz", "contract"})(vector)
     stamp, signature = _jit.source_stamp(), _types()
     made: dict[str, Any] = {
         "fit": scoring.make_fit(stamp),

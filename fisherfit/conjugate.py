@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 from scipy import linalg
-from scipy.linalg import lapack
+from scipy.linalg import blas, lapack
 
 from .linalg import EPS, Factor, cholesky
 
@@ -95,6 +95,8 @@ class Conjugate:
         return out + self.damping * v if self.damping else out
 
     def _precondition(self, r: np.ndarray) -> np.ndarray:
+        if self.block is None and not self.damping:
+            return r
         z = r / (1.0 + self.damping)
         if self.block is not None:
             z[self.leading] = self.block.solve(r[self.leading])
@@ -125,14 +127,15 @@ class Conjugate:
                     return np.full_like(r, np.nan)
                 break
             alpha = rho / curvature
-            d += alpha * direction
-            r -= alpha * image
+            d = blas.daxpy(direction, d, a=alpha)  # in place, as are the others: the vectors may be long
+            r = blas.daxpy(image, r, a=-alpha)
             self.gained += alpha * rho
             z = self._precondition(r)
             before, rho = rho, float(r @ z)
             alphas.append(alpha)
             betas.append(rho / before)
-            direction = z + betas[-1] * direction
+            direction *= betas[-1]
+            direction += z
             enough = max(relative(self.gained) ** 2 * self.gained, self.negligible)
             if step < EACH or step >= look or rho <= MARGIN * self.smallest * enough:
                 self._see(alphas, betas)

@@ -19,6 +19,7 @@ from . import _threads
 from .blocks import Design, Layout, constant_design
 from .kernels import EXPECTED, OBSERVED, SCORE, VALUE, Kernels
 from .linalg import Factor, cholesky, merge_roots
+from .sparse import GRANULE
 
 T = TypeVar("T")
 BLOCK_BYTES = 512 * 1024  # a block and its weighted copy stay in the second-level cache
@@ -398,6 +399,9 @@ def _symmetric(lower: np.ndarray) -> np.ndarray:
 
 def expand(design: Design, start: int, stop: int) -> np.ndarray:
     """Rows of the standardised design as one dense matrix."""
+    if design.sparse is not None and (start % GRANULE or stop % GRANULE) and (start, stop) != (0, design.n):
+        first = start - start % GRANULE
+        return expand(design, first, min(stop + -stop % GRANULE, design.n))[start - first : stop - first]
     m, lay = stop - start, design.layout
     out, buffer = np.zeros((m, design.width)), np.empty(m * design.dense_width)
     if m:
@@ -418,7 +422,7 @@ def plan(n: int, p: int, width: float, matrices: bool = True) -> tuple[int, tupl
     A row holds `width` numbers on average. A stripe has a (p, p) matrix of its own, or a vector, which should be short
     beside what is read.
     """
-    size = min(max(128, min(int(BLOCK_BYTES / (8 * max(width, 1.0))), 4096)), max(n, 1))
+    size = min(max(GRANULE, min(int(BLOCK_BYTES / (8 * max(width, 1.0))), 4096)) // GRANULE * GRANULE, max(n, 1))
     blocks = max(1, -(-n // size))
     if matrices:
         room = min(STRIPE_BYTES // (8 * max(p, 1) ** 2), int(4.0 * n * (width + 1.0) / max(p, 1) ** 2))

@@ -46,6 +46,8 @@ def null_space_by_probes(likelihood: Likelihood, present: np.ndarray) -> tuple[n
     kept = norm > 0.0
     random = np.random.default_rng(0)
     null = _units(~kept)
+    if _nothing_vanishes(gram, kept, random):  # neither proportional columns nor other dependencies
+        return kept, np.array(null).reshape(len(null), norm.size).T, True
     null += _proportional(gram, norm, kept, design.position, random)
     if int(kept.sum()) > np.count_nonzero(present) + PROBES:  # more dependencies than could be found
         return kept, np.array(null).reshape(len(null), norm.size).T, False
@@ -58,6 +60,23 @@ def null_space_by_probes(likelihood: Likelihood, present: np.ndarray) -> tuple[n
         back[order] = echelon
         null.extend(back.T)
     return kept, np.array(null).reshape(len(null), norm.size).T, complete
+
+
+def _nothing_vanishes(gram: RowInformation, kept: np.ndarray, random: np.random.Generator) -> bool:
+    """True where the first probe shows that no combination of these columns vanishes."""
+    size = int(kept.sum())
+    if size > np.count_nonzero(gram.w[0]):
+        return False
+    factor = conjugate(gram, kept)
+    if factor is None or not size:
+        return False
+    rest, error = _residue(gram, factor, kept, random.normal(size=size), SCREEN, np.empty((size, 0)))
+    return _is_nothing(rest, error)
+
+
+def _is_nothing(rest: np.ndarray, error: float) -> bool:
+    """True for a rest that is no longer than what the solution lacks, where that is little."""
+    return bool(np.linalg.norm(rest) <= max(3.0 * error, NOTHING)) and error < 0.1 * np.sqrt(rest.size)
 
 
 def _units(zero: np.ndarray) -> list[np.ndarray]:
@@ -115,8 +134,8 @@ def _probe(gram: RowInformation, kept: np.ndarray, random: np.random.Generator) 
     complete = factor is None or size == 0
     while factor is not None and not complete and basis.shape[1] <= PROBES:
         rest, error = _residue(gram, factor, kept, random.normal(size=size), SCREEN, basis)
-        if np.linalg.norm(rest) <= max(3.0 * error, NOTHING):  # nothing but what the solution lacks
-            complete = error < 0.1 * np.sqrt(size)
+        if np.linalg.norm(rest) <= max(3.0 * error, NOTHING):
+            complete = _is_nothing(rest, error)
             break
         rest, error = _residue(gram, factor, kept, random.normal(size=size), 0.0, basis)
         rest = rest / np.linalg.norm(rest)

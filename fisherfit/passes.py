@@ -57,14 +57,11 @@ from .parts import (
     predict,
     row_length,
 )
-from .small import pearson_of, register
 
 EXPECTED = 2
 
 
 def _make_evaluate(stamp: str, sparse: bool, wide: bool) -> Callable[..., Any]:
-    register()
-
     def evaluate(
         kernel,
         what,
@@ -131,7 +128,8 @@ def _make_evaluate(stamp: str, sparse: bool, wide: bool) -> Callable[..., Any]:
             if what == 0:
                 continue
             if what == EXPECTED:  # u^2 / w = weight (y - mu)^2 / V
-                pearson += pearson_of(u[0], w[0])
+                for i in range(m):
+                    pearson += u[0, i] * u[0, i] / w[0, i] if w[0, i] > 0.0 else 0.0
             if wide:
                 for k in range(n_parameters):
                     to = score[edges[k] : edges[k + 1]]

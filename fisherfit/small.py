@@ -6,7 +6,6 @@ Matrices may be larger than the system: its size is that of the vectors.
 from __future__ import annotations
 
 import math
-from functools import cache
 
 from .linalg import EPS
 
@@ -274,14 +273,3 @@ VECTORS = (
     largest,
 )  # sums in any order, several at a time
 HELPERS = (independent, combination, factorise, substitute, solve, invert)
-
-
-@cache
-def register() -> None:
-    """Let Numba compile these functions into those that call them."""
-    from numba.extending import register_jitable
-
-    for function in HELPERS:
-        register_jitable(function)
-    for vector in VECTORS:
-        register_jitable(fastmath={"reassoc", "nsz", "contract"})(vector)

@@ -28,7 +28,7 @@ LAYERS = [
         "batches",
         "groups",
     },
-    {"linalg", "native", "parts", "entries", "passes", "likelihood", "separation", "coordinates"},
+    {"linalg", "factoring", "native", "parts", "entries", "passes", "likelihood", "separation", "coordinates"},
     {"information", "conjugate"},
     {"nullspace"},
     {"solver", "bounds", "dispersion", "bracket", "progress"},

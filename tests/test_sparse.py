@@ -410,7 +410,8 @@ def test_full_rank_is_not_doubted_though_columns_are_nearly_dependent(matrix_fre
     exact, free = with_matrices(monkeypatch, fit), fit()
     assert free.rank_ == exact.rank_ == P + 2
     assert free.aliased_ == []
-    np.testing.assert_allclose(free.result_.bse, exact.result_.bse, rtol=1e-5)
+    # the condition is about 1e10: rounding takes all but the first digits of these two standard errors
+    np.testing.assert_allclose(free.result_.bse, exact.result_.bse, rtol=1e-4)
     lik = likelihood_of(ff.GLM(), near, Y)
     assert null_space_by_probes(lik, np.ones(N, bool))[2]
 
