@@ -42,6 +42,8 @@ LAYERS = [
     {"overdispersion", "inference"},
     {"columnwise"},
     {"summary", "result"},
+    {"maximum"},
+    {"restricted"},
     {"estimators"},
     {"warming"},
     {"cli", "__init__"},

@@ -27,6 +27,7 @@ from ..response import WEIGHT_TYPES
 from ..result import Result
 from ._estimator import Estimator
 from .batched import fit_batches
+from .inferring import Inferring
 from .report import Report, report
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
 
-class GLM(Estimator):
+class GLM(Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -291,15 +292,9 @@ class GLM(Estimator):
         >>> float(model.result_.bse["height"].round(5))
         0.00325
         """
-        self._check_fitted()
+        data = self._data_of_fit(X, y, sample_weight, offset, exposure)
         family, links = self._check_parameters()
-        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
         names = list(data.design.names)
-        if names != list(self.result_.names[: len(names)]) or data.design.n != self._predictor.n_rows:
-            raise InputError(
-                f"X has {data.design.n} rows and {len(names)} coefficients, the fit had {self._predictor.n_rows} and "
-                f"{len(self.result_.names)}, or others; pass the data of the fit"
-            )
         wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
         lookup = {name: j for j, name in enumerate(names)}
         for name in wanted:

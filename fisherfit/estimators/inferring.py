@@ -1,0 +1,77 @@
+"""What a fitted model says when it is given its rows again: the glue of inference and diagnostics."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import _threads
+from ..errors import InputError
+from ..fitting import rounding_floor
+from ..maximum import Maximum, at_maximum
+from ..prepare import Prepared, prepare
+
+FAR = 1e-3  # standard errors from the maximum of the rows given beyond which they are not those of the fit
+
+
+class Inferring:
+    """Methods of a fitted model that need the rows of the fit, and check that these are the rows."""
+
+    def _data_of_fit(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any) -> Prepared:
+        """The rows of the fit, read again; named offsets and exposures are remembered."""
+        self._check_fitted()
+        family, links = self._check_parameters()
+        if not isinstance(X, np.ndarray):
+            from ..batches import source_of
+
+            if source_of(X) is not None:
+                raise InputError(
+                    "X is read in batches; give the rows in memory, or a sample of them to a fit of its own"
+                )
+        remembered = self._predictor.offset_names
+        offset = remembered[0] if offset is None else offset
+        exposure = remembered[1] if exposure is None else exposure
+        for needed, given, what in zip(self._predictor.needs, (offset, exposure), ("offset", "exposure"), strict=True):
+            if needed and given is None:
+                raise InputError(f"the fit had an {what} given as an array; give {what}= as in the fit")
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
+        names = list(data.design.names)
+        if names != list(self.result_.names[: len(names)]) or data.design.n != self._predictor.n_rows:
+            raise InputError(
+                f"X has {data.design.n} rows and {len(names)} coefficients, the fit had {self._predictor.n_rows} and "
+                f"{len(self.result_.names)}, or others; pass the data of the fit"
+            )
+        return data
+
+    def _at_maximum(
+        self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
+    ) -> tuple[Maximum, Prepared]:
+        """The fit on its rows; an error where the rows are not those of the fit."""
+        data = self._data_of_fit(X, y, sample_weight, offset, exposure)
+        family, links = self._check_parameters()
+        likelihood = self._likelihood(data, family, links)
+        separated = self.separation_.rows
+        if separated.size and data.kept_rows is not None:
+            separated = separated[data.kept_rows]
+        separated = separated if separated.size else likelihood.no_rows()
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            floor = rounding_floor(likelihood, family, self.result_.nobs) if family.has_dispersion else 0.0
+            maximum = at_maximum(likelihood, family, self.result_, separated, floor)
+            if self.converged_ and self.result_.dispersion > 0.0 and not self.boundary_:
+                score = maximum.evaluation.score[maximum.free]
+                far = math.sqrt(abs(float(score @ maximum.factor.solve(score))) / self.result_.dispersion)
+                if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
+                    raise InputError(
+                        f"these are not the rows of the fit: their likelihood has its maximum {far:.2g} standard "
+                        "errors from the estimates; give X, y, sample_weight, offset and exposure as they were given to fit"
+                    )
+        return maximum, data
+
+    def _observations(self: Any, data: Prepared) -> float:
+        """The number of observations, as the fit counts them."""
+        return float(data.repeats if self.weight_type == "frequency" else np.count_nonzero(data.weight > 0.0))
+
+
+__all__ = ["Inferring"]

@@ -1,0 +1,215 @@
+"""A maximum with its rows at hand: what tests, intervals, diagnostics and robust covariances start from.
+
+Everything here is in the standardised coordinates of the design. `covariance_in_user_units` and `contrasts` lead to
+those of the user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from . import coordinates
+from .blocks import Design
+from .errors import InputError
+from .families import ExponentialDispersion, Family, NegativeBinomial
+from .inference import minimum_norm
+from .kernels import EXPECTED, OBSERVED, SCORE, kernels_of
+from .likelihood import Evaluation, Likelihood
+from .linalg import Factor, cholesky
+from .model import Model, independent_columns_of
+from .result import Result
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """A model on its rows, at its maximum.
+
+    `theta` has the coefficients of all parameters, `free` says which coordinates are identified, `null` is a basis of
+    the combinations of columns of the first parameter that vanish. Rows that are separated have weight zero in the
+    `likelihood`. `phi` is the dispersion in use; `count` is the number of observations, n or the sum of frequencies.
+    """
+
+    likelihood: Likelihood
+    family: Family
+    theta: np.ndarray
+    free: np.ndarray
+    null: np.ndarray
+    result: Result
+    floor: float = 0.0
+
+    @property
+    def design(self) -> Design:
+        """The design of the first parameter."""
+        return self.likelihood.designs[0]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coefficients, in the user's order, and of further parameters."""
+        return self.result.names
+
+    @property
+    def phi(self) -> float:
+        """The dispersion in use."""
+        return self.result.dispersion
+
+    @property
+    def count(self) -> float:
+        """Number of observations."""
+        return self.result.nobs
+
+    @property
+    def canonical(self) -> bool:
+        """True where expected and observed information agree."""
+        link = self.likelihood.kernels.links[0].name
+        return isinstance(self.family, ExponentialDispersion) and link == self.family.canonical_link
+
+    @cached_property
+    def model(self) -> Model:
+        """The likelihood as the solver sees it."""
+        return Model(self.likelihood, self.canonical, self.family.has_dispersion, self.floor, self.count)
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """Log-likelihood, score and expected information at the maximum; the information of alpha is exact."""
+        found = self.likelihood.evaluate(self.theta, EXPECTED)
+        if not isinstance(self.family, NegativeBinomial) or self.theta.size == self.design.width:
+            return found
+        alpha, p = float(self.theta[-1]), self.design.width
+        fixed = kernels_of(NegativeBinomial(alpha=alpha), self.likelihood.kernels.links[:1])
+        mu = fixed.links[0].mean(self.likelihood.linear_predictor(self.theta))
+        information = found.information.copy()
+        information[p, :] = information[:, p] = 0.0
+        information[p, p] = float(np.sum(self.likelihood.weight * self.family.expected_alpha(mu, alpha)))
+        return replace(found, information=information)
+
+    @cached_property
+    def observed(self) -> Evaluation:
+        """The same with observed information."""
+        return self.evaluation if self.canonical else self.likelihood.evaluate(self.theta, OBSERVED)
+
+    @cached_property
+    def factor(self) -> Factor:
+        """The factor of the expected information on the free coordinates.
+
+        Raises
+        ------
+        InputError
+            Where the information is not positive definite.
+        """
+        return self.factor_of(self.evaluation)
+
+    def factor_of(self, evaluation: Evaluation) -> Factor:
+        """The factor of an information matrix on the free coordinates."""
+        factor = cholesky(evaluation.information[np.ix_(self.free, self.free)])
+        if factor is None:
+            raise InputError("the information matrix is not positive definite at the estimates; standard errors, "
+                             "tests and diagnostics need it to be (see certificate_ and the warnings of the fit)")  # fmt: skip
+        return factor
+
+    @cached_property
+    def bread(self) -> np.ndarray:
+        """The inverse of the expected information (at dispersion 1), NaN where a coordinate is not free."""
+        return self.spread(self.factor.inverse())
+
+    def spread(self, inner: np.ndarray) -> np.ndarray:
+        """A matrix on the free coordinates as one on all, NaN elsewhere."""
+        if self.free.all():
+            return inner
+        out = np.full((self.free.size, self.free.size), np.nan)
+        out[np.ix_(self.free, self.free)] = inner
+        return out
+
+    def row_scores(self) -> np.ndarray:
+        """u of shape (K, n): the score of the linear predictors, row by row (the score of theta is X'u)."""
+        return self.likelihood.row_terms(self.theta, SCORE)[0]
+
+    def contrasts(self, rows: np.ndarray) -> np.ndarray:
+        """Linear functions of the user's coefficients as functions of theta: rows (m, size) times d user / d theta.
+
+        Further parameters, such as alpha, are taken on the scale of their links.
+        """
+        p, size = self.design.width, self.theta.size
+        out = np.zeros((len(rows), size))
+        jacobian = np.stack([coordinates.contrast(self.design, j) for j in range(p)])
+        out[:, :p] = rows[:, :p] @ jacobian
+        out[:, p:] = rows[:, p:]
+        return out
+
+    def estimates(self) -> np.ndarray:
+        """The user's coefficients, further parameters on the scale of their links."""
+        out, p = self.result.coefficients.copy(), self.design.width
+        for k, link in enumerate(self.likelihood.kernels.links[1:]):
+            out[p + k] = float(link.forward(out[p + k]))
+        return out
+
+    def covariance_in_user_units(self, covariance: np.ndarray) -> np.ndarray:
+        """A covariance of theta (NaN where not identified) as one of the user's coefficients.
+
+        Entries are NaN for coefficients that are not estimable, and infinite on the diagonal for infinite estimates.
+        Further parameters are on the user's scale (delta method).
+        """
+        known = np.where(np.isnan(covariance), 0.0, covariance)
+        scale, inner = coordinates.congruent(self.design, known)
+        out = inner * scale[:, None] * scale
+        p, infinite = self.design.width, np.isinf(self.result.standard_errors)
+        if self.null.shape[1]:
+            null = coordinates.transform(self.design, self.null)
+            _, moved, estimable = minimum_norm(np.zeros(p), out, null, self.design.intercept)
+            out = np.asarray(moved)
+            lost = np.append(~estimable, np.zeros(self.theta.size - p, bool))
+        elif infinite.any():  # coordinates along infinite coefficients stand still
+            lost = np.zeros(self.theta.size, bool)
+        else:
+            lost = coordinates.reached(self.design, np.isnan(covariance.diagonal()))
+        slope = np.ones(self.theta.size)
+        for k, link in enumerate(self.likelihood.kernels.links[1:]):
+            slope[p + k] = float(link.slope(self.theta[p + k]))
+        out = out * slope[:, None] * slope
+        out[lost, :] = out[:, lost] = np.nan
+        out[infinite, :] = out[:, infinite] = np.nan
+        out[np.diag_indices(infinite.size)] = np.where(infinite, np.inf, out.diagonal())
+        return out
+
+
+def at_maximum(likelihood: Likelihood, family: Family, result: Result, separated: np.ndarray, floor: float) -> Maximum:
+    """A fit on its rows: the estimates in the coordinates of these rows' design.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        The rows of the fit.
+    family : Family
+        The family of the fit.
+    result : Result
+        What the fit found.
+    separated : boolean array of shape (n,)
+        Rows that are separated: the finite coefficients do not depend on them.
+    floor : float
+        Dispersion below which there is only rounding.
+    """
+    if likelihood.matrix_free:
+        raise InputError(f"this needs the information matrix of {len(result.names)} coefficients, which was not formed"
+                         "; model.standard_errors(X, y, columns=[...]) works without it")  # fmt: skip
+    if separated.any():
+        likelihood = likelihood.without(separated)
+    design, p = likelihood.designs[0], likelihood.designs[0].width
+    tail: list[Any] = [
+        float(link.forward(value))
+        for link, value in zip(likelihood.kernels.links[1:], result.coefficients[p:], strict=True)
+    ]
+    theta = np.concatenate([design.from_user(result.coefficients[:p]), tail])
+    free, null = np.ones(theta.size, bool), np.zeros((p, 0))
+    if separated.any() or result.rank < p:
+        free[:p], null, _ = independent_columns_of(likelihood)
+    if separated.any():
+        null = null[:, :0]  # columns that stood in the separated rows: their coefficients are infinite, not aliased
+    if np.isnan(result.standard_errors[p:]).any():  # a parameter at its bound
+        free[p:] = np.isfinite(result.standard_errors[p:])
+    return Maximum(likelihood, family, theta, free, null, result, floor)
+
+
+__all__ = ["Maximum", "at_maximum"]
