@@ -107,7 +107,7 @@ class Maximum:
         factor = cholesky(evaluation.information[np.ix_(self.free, self.free)])
         if factor is None:
             raise InputError("the information matrix is not positive definite at the estimates; standard errors, "
-                             "tests and diagnostics need it to be (see certificate_ and the warnings of the fit)")  # fmt: skip
+                             "tests and diagnostics need it to be; see the warnings of the fit")  # fmt: skip
         return factor
 
     @cached_property

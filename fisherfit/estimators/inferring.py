@@ -65,7 +65,7 @@ class Inferring:
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
                     raise InputError(
                         f"these are not the rows of the fit: their likelihood has its maximum {far:.2g} standard "
-                        "errors from the estimates; give X, y, sample_weight, offset and exposure as they were given to fit"
+                        "errors from the estimates; give X, y, sample_weight, offset and exposure as to fit"
                     )
         return maximum, data
 
