@@ -318,6 +318,7 @@ class GLM(Inferring, Estimator):
             data.weight,
             data.offset,
             _threads.thread_count(self.n_jobs),
+            repeats=data.user_weight if self.weight_type == "frequency" else None,
         )
 
     def _check_fitted(self) -> None:
