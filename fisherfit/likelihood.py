@@ -201,6 +201,20 @@ class Likelihood:
             repeats=None if self.repeats is None else self.repeats[rows].copy(),
         )
 
+    def take(self, rows: np.ndarray) -> Likelihood:
+        """The likelihood of some rows by their numbers, copied, in the order given."""
+        return replace(
+            self,
+            designs=tuple(
+                constant_design(rows.size, d.names[0]) if d.width == 1 and d.intercept else d.take(rows)
+                for d in self.designs
+            ),
+            y=self.y[rows],
+            weight=self.weight[rows],
+            offset=None if self.offset is None else self.offset[rows],
+            repeats=None if self.repeats is None else self.repeats[rows],
+        )
+
     @cached_property
     def total(self) -> float:
         """Sum of the weights."""
