@@ -9,6 +9,7 @@ from . import families, links
 from .errors import (
     BoundaryWarning,
     CompilationWarning,
+    CovarianceWarning,
     ExactFitWarning,
     FisherfitError,
     FisherfitWarning,
@@ -50,6 +51,7 @@ __all__ = [
     "BoundaryWarning",
     "CompilationWarning",
     "ConvergenceWarning",
+    "CovarianceWarning",
     "ExactFitWarning",
     "Family",
     "FisherfitError",

@@ -15,6 +15,7 @@ __all__ = [
     "BoundaryWarning",
     "CompilationWarning",
     "ConvergenceWarning",
+    "CovarianceWarning",
     "ExactFitWarning",
     "FisherfitError",
     "FisherfitWarning",
@@ -66,6 +67,10 @@ class ExactFitWarning(FisherfitWarning):
 
 class NonIntegerWarning(FisherfitWarning):
     """A count response has values that are not whole numbers; the log-likelihood is then undefined."""
+
+
+class CovarianceWarning(FisherfitWarning):
+    """A robust covariance is not what its formula asks for: leverage 1, say, or not positive semi-definite."""
 
 
 class MissingValuesWarning(FisherfitWarning):

@@ -12,6 +12,7 @@ from .. import _threads, labelled
 from ..batches import source_of
 from ..blocks import constant_design
 from ..columnwise import selected_errors
+from ..covtypes import read_cov_type
 from ..errors import (
     InputError,
     InputTypeError,
@@ -29,14 +30,13 @@ from ._estimator import Estimator
 from .batched import fit_batches
 from .inferring import Inferring
 from .report import Report, report
+from .robust import Robust
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
-
-class GLM(Inferring, Estimator):
+class GLM(Robust, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -57,8 +57,10 @@ class GLM(Inferring, Estimator):
         What ``sample_weight`` means: precision (variance phi V / w), repetition, or sampling weight.
     missing : {"raise", "drop"}, default "raise"
         What to do with rows that have a missing value in a column that is used.
-    cov_type : {"expected", "observed", "HC0", "HC1"}, default "expected"
-        Where standard errors come from.
+    cov_type : str, default "expected"
+        Where standard errors come from: "expected" or "observed" information, "opg" (outer products of the scores),
+        "HC0", "HC1", "HC2", "HC3" (any variance), "cluster" (`groups` of rows that go together; "cluster(CR0)" and
+        "cluster(CR3)" for other corrections) or "HAC" (rows in time order; "HAC(8)" for 8 lags).
     max_iter : int, default 100
         Steps at the most.
     tol : float, default 1e-20
@@ -143,7 +145,15 @@ class GLM(Inferring, Estimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None) -> GLM:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        groups: Any = None,
+    ) -> GLM:
         """Fit the model.
 
         Parameters
@@ -162,6 +172,9 @@ class GLM(Inferring, Estimator):
             Added to the linear predictor.
         exposure : array of shape (n,), scalar or column name, optional
             Its logarithm is added to the linear predictor (log link only).
+        groups : array of shape (n,) or column name, or two of them, optional
+            The group of every row, for ``cov_type="cluster"``; two for two-way clusters. Without a formula a column
+            named here is no covariate.
 
         Returns
         -------
@@ -180,23 +193,25 @@ class GLM(Inferring, Estimator):
         """
         started = time.perf_counter()
         family, links = self._check_parameters()
+        self._check_groups(groups)
         source = None if isinstance(X, np.ndarray) else source_of(X)
         passes: dict[str, int] | None = None
         found: Report
         data: Any
         if source is not None:
-            found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure)
+            found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure, groups)
         else:
-            found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure)
+            found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure, groups)
         needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
         self._keep(found, data, family, links, time.perf_counter() - started, needs, passes)
         return self
 
     def _fit_table(
-        self, family: Family, links: tuple[Link, ...], X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any
-    ) -> tuple[Report, Prepared]:
+        self, family: Family, links: tuple[Link, ...], X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any,
+        groups: Any,
+    ) -> tuple[Report, Prepared]:  # fmt: skip
         """Fit rows in memory."""
-        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure, groups)
         likelihood = self._likelihood(data, family, links)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             return report(self, family, data, likelihood), data
@@ -258,6 +273,7 @@ class GLM(Inferring, Estimator):
         sample_weight: Any = None,
         offset: Any = None,
         exposure: Any = None,
+        groups: Any = None,
     ) -> pd.Series:
         """Standard errors of some coefficients, without the covariance of all of them.
 
@@ -270,6 +286,8 @@ class GLM(Inferring, Estimator):
             The data of the fit, as they were given to `fit`.
         columns : list of str, optional
             Names of coefficients, as in ``result_.params``; by default all.
+        groups : array of shape (n,) or column name, or two of them, optional
+            As in `fit`, for ``cov_type="cluster"``; a column that the fit had is remembered.
 
         Returns
         -------
@@ -280,7 +298,8 @@ class GLM(Inferring, Estimator):
         Raises
         ------
         InputError
-            For a name that is no coefficient, or data whose columns or rows differ from those of the fit.
+            For a name that is no coefficient, data whose columns or rows differ from those of the fit, or a
+            `cov_type` that needs the whole matrix (opg, HC2, HC3, CR3).
 
         Examples
         --------
@@ -292,7 +311,9 @@ class GLM(Inferring, Estimator):
         >>> float(model.result_.bse["height"].round(5))
         0.00325
         """
-        data = self._data_of_fit(X, y, sample_weight, offset, exposure)
+        self._check_fitted()
+        groups = self._groups_for(read_cov_type(self.cov_type).kind, groups, X)
+        data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
         names = list(data.design.names)
         wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
@@ -305,7 +326,7 @@ class GLM(Inferring, Estimator):
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             errors = selected_errors(
                 self, self._likelihood(data, family, links), self.result_.coefficients, rows,
-                [lookup[name] for name in wanted],
+                [lookup[name] for name in wanted], data.clusters,
             )  # fmt: skip
         errors[np.isin(wanted, list(self.separation_.coefficients))] = np.inf
         return labelled.series(errors, wanted, "std err")
@@ -318,7 +339,18 @@ class GLM(Inferring, Estimator):
             data.weight,
             data.offset,
             _threads.thread_count(self.n_jobs),
+            repeats=data.user_weight if self.weight_type == "frequency" else None,
         )
+
+    def _check_groups(self, groups: Any) -> None:
+        """Refuse groups without a use for them, and clusters without groups."""
+        kind = read_cov_type(self.cov_type).kind
+        if groups is not None and kind != "cluster":
+            raise InputError(f"groups is for cov_type='cluster', not for {kind!r}; leave it out")
+        if groups is None and kind == "cluster":
+            raise InputError(
+                "cov_type='cluster' needs groups=: a label for every row, or the name of a column, or two of either"
+            )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "result_"):
@@ -350,7 +382,7 @@ class GLM(Inferring, Estimator):
                 raise InputError(f"dispersion: a number must be positive and finite, got {self.dispersion!r}")
         _choose("weight_type", self.weight_type, WEIGHT_TYPES)
         _choose("missing", self.missing, ("raise", "drop"))
-        _choose("cov_type", self.cov_type, COV_TYPES)
+        read_cov_type(self.cov_type)
         if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 0:
             raise InputError(f"max_iter must be a whole number of at least 0, got {self.max_iter!r}")
         if not isinstance(self.tol, (int, float, np.floating)) or not self.tol >= 0:
@@ -399,7 +431,9 @@ class GLM(Inferring, Estimator):
             values["alpha_"] = float(found.coefficients[p])
         if passes is not None:
             values["passes_"] = passes
-        for name in ("feature_names_in_", "alpha_", "passes_"):
+        if data.clusters is not None and data.clusters.columns:
+            values["_group_columns"] = data.clusters.columns
+        for name in ("feature_names_in_", "alpha_", "passes_", "_group_columns"):
             self.__dict__.pop(name, None)
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)

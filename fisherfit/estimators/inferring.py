@@ -19,7 +19,9 @@ FAR = 1e-3  # standard errors from the maximum of the rows given beyond which th
 class Inferring:
     """Methods of a fitted model that need the rows of the fit, and check that these are the rows."""
 
-    def _data_of_fit(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any) -> Prepared:
+    def _data_of_fit(
+        self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, groups: Any = None
+    ) -> Prepared:
         """The rows of the fit, read again; named offsets and exposures are remembered."""
         self._check_fitted()
         family, links = self._check_parameters()
@@ -36,7 +38,8 @@ class Inferring:
         for needed, given, what in zip(self._predictor.needs, (offset, exposure), ("offset", "exposure"), strict=True):
             if needed and given is None:
                 raise InputError(f"the fit had an {what} given as an array; give {what}= as in the fit")
-        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
+        skip = getattr(self, "_group_columns", ())
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure, groups, skip)
         names = list(data.design.names)
         if names != list(self.result_.names[: len(names)]) or data.design.n != self._predictor.n_rows:
             raise InputError(
@@ -46,10 +49,11 @@ class Inferring:
         return data
 
     def _at_maximum(
-        self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
-    ) -> tuple[Maximum, Prepared]:
+        self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
+        groups: Any = None,
+    ) -> tuple[Maximum, Prepared]:  # fmt: skip
         """The fit on its rows; an error where the rows are not those of the fit."""
-        data = self._data_of_fit(X, y, sample_weight, offset, exposure)
+        data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
         likelihood = self._likelihood(data, family, links)
         separated = self.separation_.rows

@@ -11,6 +11,7 @@ from .. import coordinates
 from ..blocks import Design
 from ..errors import (
     BoundaryWarning,
+    CovarianceWarning,
     ExactFitWarning,
     InputError,
     RankWarning,
@@ -18,7 +19,7 @@ from ..errors import (
 )
 from ..families import ExponentialDispersion, Family, NegativeBinomial
 from ..fitting import maximise, rounding_floor
-from ..inference import covariance_of, minimum_norm, other_parameters
+from ..inference import Covariance, covariance_of, minimum_norm, other_parameters
 from ..kernels import kernels_of
 from ..likelihood import Likelihood
 from ..model import Fitted
@@ -172,7 +173,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     use_t = estimated
     quasi = not family.has_dispersion and model.dispersion is not None and model.dispersion != 1.0
 
-    covariance, bse = covariance_of(model, fitted, fitted_likelihood, design, phi, nobs, rank)
+    covariance, bse, formed = covariance_of(model, fitted, fitted_likelihood, design, phi, nobs, rank, data.clusters)
     coefficients = fitted.theta.copy()
     coefficients[:p] = design.to_user(fitted.point[:p], fitted.step[:p])
     if covariance is None:
@@ -198,6 +199,13 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if not fitted.rank_certain:
         notes.append(("the rank of the design is not certain: columns may be combinations of others beyond those in "
                       "aliased_, more than can be looked for or too nearly so to tell", RankWarning))  # fmt: skip
+    if formed is not None:
+        bse[formed.lost] = np.nan
+        if covariance is not None and formed.lost.any():
+            covariance = covariance.copy()
+            covariance[formed.lost, :] = covariance[:, formed.lost] = np.nan
+        first = shown.indices(formed.full)[0] if formed.full.size else 0
+        notes += [(note.format(row=first), CovarianceWarning) for note in formed.notes]
     bse[~estimable] = np.nan
     if fitted.null.shape[1] and covariance is not None:
         covariance = covariance.copy()
@@ -288,7 +296,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         "certificate": certificate,
         "converged": converged,
         "n_iter": max(1, fitted.n_iter),
-        "cov_type": "not formed" if covariance is None else _cov_name(model, likelihood),
+        "cov_type": _cov_name(model, likelihood, formed),
         "weight_type": model.weight_type,
         "intercept": design.intercept,
         "positive": positive,
@@ -310,10 +318,10 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     )
 
 
-def _cov_name(model: Any, likelihood: Likelihood) -> str:
-    if model.weight_type == "probability":
-        return "HC0 n/(n-1)"
-    return "observed" if model.cov_type == "expected" and not likelihood.kernels.has_fisher else str(model.cov_type)
+def _cov_name(model: Any, likelihood: Likelihood, formed: Covariance | None) -> str:
+    if formed is None:
+        return "not formed"
+    return "observed" if formed.name == "expected" and not likelihood.kernels.has_fisher else formed.name
 
 
 def _widest(fitted: Fitted, design: Design, bse: np.ndarray, phi: float, floor: float) -> np.ndarray:
