@@ -19,6 +19,7 @@ __all__ = [
     "FisherfitError",
     "FisherfitWarning",
     "FormulaError",
+    "HauckDonnerWarning",
     "InputError",
     "InputTypeError",
     "MissingValuesWarning",
@@ -58,6 +59,10 @@ class RankWarning(FisherfitWarning):
 
 class BoundaryWarning(FisherfitWarning):
     """The maximum lies on the edge of the parameter space; see ``boundary_``."""
+
+
+class HauckDonnerWarning(FisherfitWarning):
+    """A Wald statistic falls while its coefficient grows: it understates the evidence; use ``method="lr"``."""
 
 
 class ExactFitWarning(FisherfitWarning):

@@ -29,10 +29,15 @@ def covariance_of(
     if kind == "observed" and finite.any():
         information = likelihood.evaluate(fitted.point, OBSERVED).information
         information = information if isinstance(information, np.ndarray) else information.dense()
-        factored = cholesky(information[inner])
-        bread = np.full_like(bread, np.nan)
-        if factored is not None:
-            bread[inner] = factored.inverse()
+        if fitted.keeping is not None:
+            basis = fitted.keeping.basis_of_size(bread.shape[0])
+            factored = cholesky(basis.T @ information @ basis)
+            bread = np.full_like(bread, np.nan) if factored is None else basis @ factored.inverse() @ basis.T
+        else:
+            factored = cholesky(information[inner])
+            bread = np.full_like(bread, np.nan)
+            if factored is not None:
+                bread[inner] = factored.inverse()
         bread = bread * phi
     elif kind in ("HC0", "HC1") and finite.any():
         meat = np.full_like(bread, np.nan)

@@ -29,6 +29,7 @@ from ._estimator import Estimator
 from .batched import fit_batches
 from .inferring import Inferring
 from .report import Report, report
+from .testing import Testing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
 
-class GLM(Inferring, Estimator):
+class GLM(Testing, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -59,6 +60,11 @@ class GLM(Inferring, Estimator):
         What to do with rows that have a missing value in a column that is used.
     cov_type : {"expected", "observed", "HC0", "HC1"}, default "expected"
         Where standard errors come from.
+    constraints : str, list of str, or pair (R, r), optional
+        Linear equalities that the coefficients are to satisfy, such as ``"x1 + x2 = 1"``; see :meth:`test` for how they
+        are written.
+    bounds : dict, optional
+        ``{"x1": (0, None)}``: lower and upper bounds of coefficients, or of all those of a term.
     max_iter : int, default 100
         Steps at the most.
     tol : float, default 1e-20
@@ -86,6 +92,8 @@ class GLM(Inferring, Estimator):
         Infinite estimates; false when there are none.
     boundary_ : dict
         Rows and parameters at a bound; empty when there are none.
+    constraints_ : Constraints
+        With `constraints` or `bounds`: what holds at the maximum, with its multipliers.
     dispersion_ : float
         The dispersion in use.
     result_ : Result
@@ -123,6 +131,8 @@ class GLM(Inferring, Estimator):
         weight_type: str = "analytic",
         missing: str = "raise",
         cov_type: str = "expected",
+        constraints: Any = None,
+        bounds: Any = None,
         max_iter: int = 100,
         tol: float = 1e-20,
         start_params: Any = None,
@@ -137,6 +147,8 @@ class GLM(Inferring, Estimator):
         self.weight_type = weight_type
         self.missing = missing
         self.cov_type = cov_type
+        self.constraints = constraints
+        self.bounds = bounds
         self.max_iter = max_iter
         self.tol = tol
         self.start_params = start_params
@@ -185,6 +197,8 @@ class GLM(Inferring, Estimator):
         found: Report
         data: Any
         if source is not None:
+            if self.constraints is not None or self.bounds:
+                raise InputError("constraints and bounds need the rows in memory; X is read in batches")
             found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure)
         else:
             found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure)
@@ -399,7 +413,9 @@ class GLM(Inferring, Estimator):
             values["alpha_"] = float(found.coefficients[p])
         if passes is not None:
             values["passes_"] = passes
-        for name in ("feature_names_in_", "alpha_", "passes_"):
+        if found.constraints is not None:
+            values["constraints_"] = found.constraints
+        for name in ("feature_names_in_", "alpha_", "passes_", "constraints_"):
             self.__dict__.pop(name, None)
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)
