@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -202,7 +203,7 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A line for every model: ``df`` and ``deviance`` are the differences from the line above, ``resid_df`` and
-        ``resid_deviance`` what is left, then ``F`` (dispersion estimated, taken from the largest model) or ``chi2``, and
+        ``resid_deviance`` what is left, then ``F`` (dispersion estimated, that of the largest model) or ``chi2``, and
         ``p_value``. For the negative binomial with alpha estimated, twice the log-likelihood stands in place of the
         deviance, each model with an alpha of its own.
 
@@ -231,7 +232,7 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
     results = [m.result_ for m in ordered]
     top = results[-1]
     free_alpha = "alpha" in top.names
-    for small, large in zip(results, results[1:], strict=False):
+    for small, large in pairwise(results):
         for what, a, b in (("families", small.family, large.family), ("links", small.links, large.links),
                            ("numbers of observations", small.nobs, large.nobs),
                            ("kinds of weights", small.weight_type, large.weight_type),

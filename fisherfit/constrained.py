@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FIXED = 1e-9  # what is left of a coefficient's direction below which it cannot move
+ALIASED = "some columns are combinations of others, and the constraints do not tell them apart; remove columns"
 WRONG = 1e-9  # multipliers, in units of sqrt(F), whose sign is rounding
 
 
@@ -86,18 +87,15 @@ def read_restrictions(
             for j in place[name]:
                 lower[j], upper[j] = max(lower[j], low), min(upper[j], high)
             if low == high:  # an equality
-                held = independent([*matrix, *np.eye(p)[list(place[name])]], [*value, *[low] * len(place[name])],
-                                   [*_lines(text, len(matrix)), *[f"{names[j]} = {low:g}" for j in place[name]]], text)  # fmt: skip
-                both = [text] if text else []
-                matrix, value, text = held.matrix, held.value, ", ".join([*both, f"{name} = {low:g}"])
+                rows, right = [*matrix, *np.eye(p)[list(place[name])]], [*value, *[low] * len(place[name])]
+                said = [text] * len(matrix) + [f"{names[j]} = {low:g}" for j in place[name]]
+                text = ", ".join(filter(None, [text, f"{name} = {low:g}"]))
+                held = independent(rows, right, said, text)
+                matrix, value = held.matrix, held.value
     out = Restrictions(tuple(names), matrix, value, text, lower, upper)
     if out.bounded and feasible_point(out) is None:
         raise InputError("no coefficients satisfy the constraints and the bounds together; loosen one of them")
     return out
-
-
-def _lines(text: str, count: int) -> list[str]:
-    return [text] * count
 
 
 def _pair(name: str, pair: Any) -> tuple[float, float]:
@@ -284,8 +282,7 @@ def _solve(
     """The maximum in the directions of a problem."""
     found = natural_gradient(problem, np.zeros(problem.basis.shape[1]), max_iter=max_iter, tol=tol, callback=callback)
     if found.reason == "singular":
-        raise InputError("some columns are combinations of others, and the constraints do not tell them apart; remove "
-                         "columns or add constraints")  # fmt: skip
+        raise InputError(ALIASED)
     return found
 
 
@@ -375,8 +372,7 @@ def _fitted(
     if basis.shape[1]:
         factor = cholesky(basis.T @ information @ basis)
         if factor is None or factor.reciprocal_condition < 1e3 * EPS:
-            raise InputError("some columns are combinations of others, and the constraints do not tell them apart; remove "
-                             "columns or add constraints")  # fmt: skip
+            raise InputError(ALIASED)
         covariance = basis @ factor.inverse() @ basis.T
     length = np.linalg.norm(jacobian, axis=1)
     still = np.linalg.norm(jacobian @ basis, axis=1) <= FIXED * length

@@ -1,9 +1,9 @@
 """The Hauck-Donner effect: a Wald statistic that falls while its coefficient grows.
 
 z = (b - b0) / sqrt(V(b)) with V the variance of the estimate. With the other coefficients held, the Wald statistic z^2
-grows as b moves away from b0 as long as z has a positive derivative in b. Where it has not, the coefficient is so far out that the information
-vanishes faster than the distance grows, and the Wald test says less the larger the effect (Hauck & Donner, 1977;
-Yee, 2022, Journal of the American Statistical Association 117, 1763-1774).
+grows as b moves away from b0 as long as z has a positive derivative in b. Where it has not, the coefficient is so far
+out that the information vanishes faster than the distance grows, and the Wald test says less the larger the effect
+(Hauck & Donner, 1977; Yee, 2022, Journal of the American Statistical Association 117, 1763-1774).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,9 @@ def independent(rows: list[np.ndarray], values: list[float], texts: list[str], t
         size = float(np.linalg.norm(row))
         if size == 0.0:
             if values[i] != 0.0:
-                raise InputError(f"{texts[i]!r} can never hold: no coefficient is left in it, and 0 is not {values[i]:g}")  # fmt: skip
+                raise InputError(
+                    f"{texts[i]!r} can never hold: no coefficient is left in it, and 0 is not {values[i]:g}"
+                )
             redundant += 1
             continue
         if kept:
@@ -152,7 +155,7 @@ def equation(row: np.ndarray, value: float, names: Sequence[str]) -> str:
     'x1 - 2*x2 = 0.5'
     """
     out = ""
-    for j in np.flatnonzero(row):
+    for j in np.flatnonzero(row).tolist():
         size = abs(row[j])
         factor = "" if size == 1.0 else f"{size:.6g}*"
         sign = (" - " if row[j] < 0 else " + ") if out else ("-" if row[j] < 0 else "")
@@ -160,13 +163,13 @@ def equation(row: np.ndarray, value: float, names: Sequence[str]) -> str:
     return f"{out or '0'} = {value:.6g}"
 
 
-def unknown(name: str, known: Sequence[str]) -> InputError:
+def unknown(name: str, known: Sequence[str], shown: Sequence[str] | None = None) -> InputError:
     """The error for a name that is none, with close ones."""
     from difflib import get_close_matches
 
     close = get_close_matches(name, list(known), 3)
     hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
-    return InputError(f"{name!r} is not a coefficient or a term of the model; {hint}they are {_listed(known)}")
+    return InputError(f"{name!r} is not a coefficient or a term of the model; {hint}they are {_listed(shown or known)}")
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -191,6 +194,7 @@ class Reader:
 
     def __init__(self, text: str, names: Sequence[str], terms: Sequence[ModelTerm]) -> None:
         self.text, self.names = text, list(names)
+        self.shown = [*self.names, *(term.name for term in terms if term.name not in self.names)]
         self.targets: dict[str, int | ModelTerm] = {}
         for term in terms:
             self.targets[term.name] = term
@@ -238,7 +242,7 @@ class Reader:
                 continue
             word = _WORD.match(text, i)
             if word:
-                raise unknown(word.group(), list(self.targets))
+                raise unknown(word.group(), list(self.targets), self.shown)
             if text.startswith("**", i) or text[i] == "^":
                 raise self._not_linear("a power")
             if text[i] in "<>!" or text.startswith("!=", i):
@@ -261,7 +265,7 @@ class Reader:
             stop, after = found.end(), self.text[found.end() : found.end() + 1]
             ends_in_word = name[-1].isalnum() or name[-1] == "_"
             whole = not (after.isalnum() or after == "_") if ends_in_word else True
-            if whole and not (after and after in ":[" or (after == "(" and ends_in_word)):
+            if whole and after not in (":", "[") and not (after == "(" and ends_in_word):
                 return stop, name
         return 0, ""
 
@@ -284,8 +288,9 @@ class Reader:
             if self._kind() == "=":
                 self.at += 1
                 if self.tokens[self.at][:2] != ("number", 0.0):
-                    raise InputError(f"the term {value.name!r} is several coefficients; write it alone or '= 0', or name "
-                                     f"its coefficients: {_listed([self.names[j] for j in value.positions])}")  # fmt: skip
+                    listed = _listed([self.names[j] for j in value.positions])
+                    raise InputError(f"the term {value.name!r} is several coefficients; write it alone or '= 0', or "
+                                     f"name its coefficients: {listed}")  # fmt: skip
                 self.at += 1
             if self._kind() not in (",", "end"):
                 raise InputError(f"the term {value.name!r} is several coefficients and cannot stand in an expression; "
@@ -301,7 +306,7 @@ class Reader:
         if len(sides) == 1:
             sides.append(Linear(np.zeros(len(self.names))))
             shown += " = 0"
-        return [(a.row - b.row, b.constant - a.constant, shown) for a, b in zip(sides, sides[1:], strict=False)]
+        return [(a.row - b.row, b.constant - a.constant, shown) for a, b in pairwise(sides)]
 
     def _sum(self) -> Linear:
         out = self._product()

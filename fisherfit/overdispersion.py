@@ -62,7 +62,8 @@ def fit_with_bound(
     return replace(
         poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0),
         evaluation=evaluation, loglik=at_edge, information=information, covariance=covariance,
-        kept=np.append(poisson.kept, True), boundary_parameters=(*poisson.boundary_parameters, "alpha"), finite=np.append(poisson.finite, True),
+        kept=np.append(poisson.kept, True), boundary_parameters=(*poisson.boundary_parameters, "alpha"),
+        finite=np.append(poisson.finite, True),
         widest=np.append(poisson.widest, np.nan) if poisson.widest.size else poisson.widest,
     )  # fmt: skip
 

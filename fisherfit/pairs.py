@@ -28,8 +28,8 @@ def level_rows(term: ModelTerm, names: tuple[str, ...]) -> np.ndarray:
             missing.append(level)
     coded = len(term.levels) - len(term.positions)
     if len(missing) != coded or coded not in (0, 1) or (missing and missing[0] != term.levels[0]):
-        raise InputError(f"the coefficients of {term.name!r} ({', '.join(place)}) are not those of its levels; pairwise "
-                         "needs treatment coding, the default")  # fmt: skip
+        raise InputError(f"the coefficients of {term.name!r} ({', '.join(place)}) are not those of its levels; "
+                         "pairwise needs treatment coding, the default")  # fmt: skip
     return rows
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import linalg, special
 
 from .coordinates import transform
-from .errors import InputError
+from .errors import InputError, RankWarning
 from .hypotheses import Hypothesis
 from .likelihood import Likelihood
 from .linalg import EPS, cholesky
@@ -79,7 +79,8 @@ class HypothesisTest:
     def __repr__(self) -> str:
         degrees = f"{self.df}" if self.df_resid is None else f"{self.df}, {self.df_resid:g}"
         p = f"p = {self.p_value:.4g}" if not self.p_value < 1e-4 else f"p = {self.p_value:.2g}"
-        size = f"{self.statistic:.4f}" if 1e-3 <= abs(self.statistic) < 1e6 or self.statistic == 0 else f"{self.statistic:.4g}"  # fmt: skip
+        plain = 1e-3 <= abs(self.statistic) < 1e6 or self.statistic == 0
+        size = f"{self.statistic:.4f}" if plain else f"{self.statistic:.4g}"
         note = f"\nNote: {self.note}" if self.note else ""
         return f"{TITLES[self.method]} test of {self.hypothesis}: {self.distribution}({degrees}) = {size}, {p}{note}"
 
@@ -269,19 +270,25 @@ def only_alpha_zero(maximum: Maximum, hypothesis: Hypothesis) -> bool:
     return bool(hypothesis.df == 1 and not used[:p].any() and positive[used].all() and hypothesis.value[0] == 0.0)
 
 
+def testable_part(full: Full, hypothesis: Hypothesis) -> tuple[np.ndarray, np.ndarray, list[tuple[str, Any]]]:
+    """`effective`, with a warning for restrictions that are void; an error where all are."""
+    matrix, value = effective(full, hypothesis)
+    why = "the constraints of the fit" if full.constrained else "columns that are combinations of others"
+    if not len(matrix):
+        raise InputError(f"{hypothesis.text!r} is not testable: under {why} it does not restrict the fitted values")
+    if len(matrix) == hypothesis.df:
+        return matrix, value, []
+    lost = (f"{hypothesis.df - len(matrix)} of {hypothesis.df} restrictions of {hypothesis.text!r} do not restrict the "
+            f"fitted values, under {why}, and are not counted")  # fmt: skip
+    return matrix, value, [(lost, RankWarning)]
+
+
 def run(full: Full, hypothesis: Hypothesis, method: str) -> tuple[HypothesisTest, list[tuple[str, Any]]]:
     """The likelihood-ratio or score test, with the warnings that go with it."""
-    from .errors import BoundaryWarning, ConvergenceWarning, RankWarning, SeparationWarning
+    from .errors import BoundaryWarning, ConvergenceWarning, SeparationWarning
 
     maximum = full.maximum
-    notes: list[tuple[str, Any]] = []
-    matrix, value = effective(full, hypothesis)
-    if not len(matrix):
-        raise InputError(f"{hypothesis.text!r} is not testable: with columns that are combinations of others (or under "
-                         "the constraints of the fit) it does not restrict the fitted values")  # fmt: skip
-    if len(matrix) < hypothesis.df:
-        notes.append((f"{hypothesis.df - len(matrix)} of {hypothesis.df} restrictions of {hypothesis.text!r} do not "
-                      "restrict the fitted values and are not counted", RankWarning))  # fmt: skip
+    matrix, value, notes = testable_part(full, hypothesis)
     lower = under(full, matrix, value)
     bar = only_alpha_zero(maximum, hypothesis)
     if not lower.converged:
@@ -302,4 +309,4 @@ def run(full: Full, hypothesis: Hypothesis, method: str) -> tuple[HypothesisTest
     return outcome(chi2, len(matrix), method, maximum.result, hypothesis.text, text, bar), notes
 
 
-__all__ = ["HypothesisTest", "likelihood_ratio", "run", "score", "effective", "under", "wald"]
+__all__ = ["HypothesisTest", "effective", "likelihood_ratio", "run", "score", "under", "wald"]

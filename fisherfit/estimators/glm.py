@@ -306,6 +306,8 @@ class GLM(Testing, Inferring, Estimator):
         >>> float(model.result_.bse["height"].round(5))
         0.00325
         """
+        if hasattr(self, "constraints_"):
+            raise InputError("under constraints or bounds the standard errors are those of result_.bse")
         data = self._data_of_fit(X, y, sample_weight, offset, exposure)
         family, links = self._check_parameters()
         names = list(data.design.names)

@@ -57,7 +57,8 @@ class Inferring:
         held = getattr(self, "constraints_", None)
         if held is not None and not constrained:
             raise InputError(
-                "this is not available for fits with constraints or bounds; model.test(..., X=X, y=y) and the standard errors of result_ are"
+                "this is not available for fits with constraints or bounds; model.test and the standard errors of "
+                "result_ are"
             )
         data = self._data_of_fit(X, y, sample_weight, offset, exposure)
         family, links = self._check_parameters()
@@ -81,7 +82,8 @@ class Inferring:
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
                     raise InputError(
                         f"these are not the rows of the fit: their likelihood has its maximum {far:.2g} standard "
-                        "errors from the estimates; give X, y, sample_weight, offset and exposure as they were given to fit"
+                        "errors from the estimates; give X, y, sample_weight, offset and exposure as they were given "
+                        "to fit"
                     )
         return maximum, data
 

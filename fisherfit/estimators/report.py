@@ -337,9 +337,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
 
 
 def _keep_to(
-    keeping: Any, coefficients: np.ndarray, covariance: np.ndarray, bse: np.ndarray, notes: list[Any]
+    keeping: Any, coefficients: np.ndarray, covariance: Any, bse: np.ndarray, notes: list[Any]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients put at their bounds exactly; variances of zero where they are fixed, NaN where a bound holds them."""
+    """Put coefficients at their bounds exactly; variances are zero where they are fixed, NaN where a bound holds."""
     covariance, bse = covariance.copy(), bse.copy()
     for j, bound in keeping.at_bound.items():
         coefficients[j] = bound

@@ -104,18 +104,18 @@ class Testing:
         """The Wald test, and the warnings that go with it."""
         from ..errors import BoundaryWarning, HauckDonnerWarning, RankWarning, SeparationWarning
         from ..hauck_donner import hauck_donner
-        from ..testing import outcome, wald
+        from ..testing import outcome, testable_part, wald, wald_within
 
-        result, notes = self.result_, []
+        result = self.result_
+        notes: list[tuple[str, Any]] = []
         used = np.any(found.matrix != 0.0, axis=0)
         names = np.array(result.names, dtype=object)[used]
         infinite = [name for name in names if name in self.separation_.coefficients]
         edge = [name for name in names if name in (self.boundary_ or {}).get("parameters", ())]
-        zero = [name for name, v in zip(names, found.matrix[:1, used][0], strict=True)
-                if name in result.positive and v != 0.0 and found.df == 1 and found.value[0] == 0.0 and len(names) == 1]  # fmt: skip
-        if zero:
-            raise InputError(f"{zero[0]} = 0 is on the edge of the parameter space, where a Wald test does not hold; use "
-                             "method='lr' with the data of the fit")  # fmt: skip
+        single = found.df == 1 and int(used.sum()) == 1
+        if single and names[0] in result.positive and found.value[0] == 0.0:
+            raise InputError(f"{names[0]} = 0 is on the edge of the parameter space, where a Wald test does not hold; "
+                             "use method='lr' with the data of the fit")  # fmt: skip
         full = None if X is None else self._full(X, y, sample_weight, offset, exposure, likelihood_tests=False)
         covariance = result.covariance
         estimates = np.where(np.isin(result.names, infinite), np.inf, result.coefficients)
@@ -126,27 +126,32 @@ class Testing:
                 raise InputError("the covariance was not formed, as the model has too many coefficients; use "
                                  "method='lr' or 'score' on fewer columns")  # fmt: skip
             chi2 = float("nan") if infinite or edge else wald(result, found, covariance, estimates)
+            df, unknown = found.df, bool(np.isnan(covariance[np.ix_(used, used)]).any())
+            kind = cov_type or result.cov_type
+            if unknown and full is not None and kind == "expected" and not infinite and not edge:
+                matrix, value, lost = testable_part(full, found)
+                chi2, df, unknown = wald_within(full.maximum, full.basis, matrix, value), len(matrix), False
+                notes += lost
             if infinite:
                 notes.append((f"the estimate of {', '.join(infinite)} is infinite: a Wald test says nothing of it; use "
                               "method='lr' with the data of the fit", SeparationWarning))  # fmt: skip
             elif edge:
-                notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; use method='lr' with "
-                              "the data of the fit", BoundaryWarning))  # fmt: skip
-            elif np.isnan(covariance[np.ix_(used, used)]).any():
-                notes.append((f"{found.text!r} holds coefficients that are not estimable, so that the Wald test is NaN; "
-                              "method='lr' tests what can be tested", RankWarning))  # fmt: skip
+                notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; use method='lr' "
+                              "with the data of the fit", BoundaryWarning))  # fmt: skip
+            elif unknown:
+                notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with the "
+                              "data of the fit what can be tested is tested", RankWarning))  # fmt: skip
             elif np.isnan(chi2) and result.dispersion > 0.0:
-                notes.append((f"the covariance of {found.text!r} is singular, so that the Wald test is NaN: the estimates "
+                notes.append((f"the covariance of {found.text!r} is singular: the Wald test is NaN, as the estimates "
                               "do not vary in that direction", RankWarning))  # fmt: skip
-            single = found.df == 1 and used.sum() == 1 and not notes
-            if full is not None and single and not full.constrained:
+            if full is not None and single and not notes and not full.constrained:
                 j = np.flatnonzero(used)
                 effect = hauck_donner(full.maximum, j, found.value / found.matrix[0, j])
                 if effect.found[0]:
-                    notes.append((f"Hauck-Donner effect: the Wald statistic of {names[0]} falls as the coefficient grows, so "
-                                  "that it understates the evidence; use method='lr'", HauckDonnerWarning))  # fmt: skip
+                    notes.append((f"Hauck-Donner effect: the Wald statistic of {names[0]} falls as it grows, "
+                                  "and understates the evidence; use method='lr'", HauckDonnerWarning))  # fmt: skip
         text = " ".join(message for message, _ in notes)
-        return outcome(chi2, found.df, "wald", result, found.text, text), notes
+        return outcome(chi2, df, "wald", result, found.text, text), notes
 
     def _other_covariance(self: Any, full: Any, cov_type: str) -> np.ndarray:
         """The covariance by expected or observed information, in the user's units."""
@@ -154,8 +159,8 @@ class Testing:
             raise InputError(f"cov_type: {cov_type!r} is not known here; choose 'expected' or 'observed', or fit with "
                              f"GLM(cov_type={cov_type!r}) and leave cov_type out")  # fmt: skip
         if full is None:
-            raise InputError(f"cov_type={cov_type!r} differs from that of the fit ({self.result_.cov_type!r}) and needs the "
-                             "data of the fit; give X and y")  # fmt: skip
+            raise InputError(f"cov_type={cov_type!r} differs from that of the fit ({self.result_.cov_type!r}) and "
+                             "needs the data of the fit; give X and y")  # fmt: skip
         m = full.maximum
         if full.constrained:
             from ..linalg import cholesky
@@ -194,9 +199,9 @@ class Testing:
         -------
         pandas.DataFrame
             ``df``, ``deviance``, ``resid_df``, ``resid_deviance``, then ``chi2``, or ``F`` where the dispersion is
-            estimated (that of the whole model in every line), and ``p_value``. With "sequential" the last two columns of
-            deviance are those of the model with the term, with "marginal" those of the model without it. Where alpha is
-            estimated, -2 log-likelihood stands in place of the deviance, and alpha is estimated in every line.
+            estimated (that of the whole model in every line), and ``p_value``. What is left is that of the model with
+            the term in "sequential", and of the model without it in "marginal". Where alpha is estimated, -2
+            log-likelihood stands in place of the deviance, and alpha is estimated in every line.
 
         Raises
         ------
@@ -242,8 +247,8 @@ class Testing:
         adjust : {"holm", "bonferroni", "tukey", "fdr_bh", "none"}, default "holm"
             How p-values take the number of comparisons into account.
         level : float, default 0.95
-            Of the intervals: simultaneous with "tukey" and "bonferroni"; with "holm", which has no intervals of its own,
-            those of Bonferroni; with "fdr_bh" and "none" each for itself.
+            Of the intervals: simultaneous with "tukey" and "bonferroni"; with "holm", which has none of its own, those
+            of Bonferroni; with "fdr_bh" and "none" each for itself.
 
         Returns
         -------
@@ -331,8 +336,8 @@ class Testing:
         from ..testing import full_of
 
         if likelihood_tests and self.weight_type == "probability":
-            raise InputError("probability weights make a pseudo-likelihood, for which likelihood-ratio and score tests do "
-                             "not hold; use method='wald'")  # fmt: skip
+            raise InputError("probability weights make a pseudo-likelihood, for which likelihood-ratio and score tests "
+                             "do not hold; use method='wald'")  # fmt: skip
         if likelihood_tests and not self.converged_ and not self.separation_:
             raise InputError(
                 "the fit has not converged, so that its likelihood cannot be compared; see the warnings of fit"
