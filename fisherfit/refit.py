@@ -55,7 +55,7 @@ def refit_within(
     p, size = likelihood.designs[0].width, matrix.shape[1]
     if likelihood.n * p > DENSE_LIMIT:
         raise InputError(f"the maximum is infinite or on the edge, and the design of {likelihood.n} rows and {p} "
-                         "columns is too large for the refit that this test needs; use a sample of the rows")  # fmt: skip
+                         "columns is too large for the refit that this test needs; take fewer rows")  # fmt: skip
     tail = np.flatnonzero(np.abs(matrix[:, p:]).sum(axis=0) > 0.0)
     own = np.abs(matrix[:, p:]).sum(axis=1) > 0.0
     if (np.abs(matrix[own][:, :p]) > 0.0).any() or tail.size not in (0, size - p):

@@ -139,8 +139,8 @@ class Testing:
                 notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; use method='lr' "
                               "with the data of the fit", BoundaryWarning))  # fmt: skip
             elif unknown:
-                notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with the "
-                              "data of the fit what can be tested is tested", RankWarning))  # fmt: skip
+                notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with "
+                              "the data of the fit what can be tested is tested", RankWarning))  # fmt: skip
             elif np.isnan(chi2) and result.dispersion > 0.0:
                 notes.append((f"the covariance of {found.text!r} is singular: the Wald test is NaN, as the estimates "
                               "do not vary in that direction", RankWarning))  # fmt: skip
