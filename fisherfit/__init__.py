@@ -14,6 +14,7 @@ from .errors import (
     FisherfitError,
     FisherfitWarning,
     FormulaError,
+    HauckDonnerWarning,
     InputError,
     InputTypeError,
     MissingValuesWarning,
@@ -38,6 +39,7 @@ from .links import Power
 
 if TYPE_CHECKING:
     from . import datasets
+    from .anova_table import anova
     from .check import check_family
     from .errors import ConvergenceWarning
     from .estimators.grouped import GroupedGLM
@@ -60,6 +62,7 @@ __all__ = [
     "Gamma",
     "Geometric",
     "GroupedGLM",
+    "HauckDonnerWarning",
     "InputError",
     "InputTypeError",
     "InverseGaussian",
@@ -73,6 +76,7 @@ __all__ = [
     "SeparationWarning",
     "Support",
     "Tweedie",
+    "anova",
     "check_family",
     "datasets",
     "families",
@@ -82,8 +86,8 @@ __all__ = [
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
-    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "check_family": ".check", "datasets": "",
-    "warmup": ".warming",
+    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
+    "check_family": ".check", "datasets": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

@@ -20,6 +20,7 @@ __all__ = [
     "FisherfitError",
     "FisherfitWarning",
     "FormulaError",
+    "HauckDonnerWarning",
     "InputError",
     "InputTypeError",
     "MissingValuesWarning",
@@ -59,6 +60,10 @@ class RankWarning(FisherfitWarning):
 
 class BoundaryWarning(FisherfitWarning):
     """The maximum lies on the edge of the parameter space; see ``boundary_``."""
+
+
+class HauckDonnerWarning(FisherfitWarning):
+    """A Wald statistic falls while its coefficient grows: it understates the evidence; use ``method="lr"``."""
 
 
 class ExactFitWarning(FisherfitWarning):

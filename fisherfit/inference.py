@@ -22,7 +22,8 @@ def covariance_of(
     """The covariance in the user's coordinates, by `cov_type`, and the standard errors; None and NaN if not formed."""
     if fitted.covariance is None:
         return None, np.full(fitted.kept.size, np.nan), None
-    at = Estimate(likelihood, fitted.point, fitted.covariance, fitted.null, phi, nobs, rank)
+    basis = None if fitted.keeping is None else fitted.keeping.basis_of_size(fitted.covariance.shape[0])
+    at = Estimate(likelihood, fitted.point, fitted.covariance, fitted.null, phi, nobs, rank, basis)
     found = covariance_at(at, read_cov_type(model.cov_type), model.weight_type, clusters)
     inner = found.matrix
     # rows of the Jacobian may be 1e200 in size: standard errors are taken before their squares over- or underflow

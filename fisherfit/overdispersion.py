@@ -62,7 +62,8 @@ def fit_with_bound(
     return replace(
         poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0),
         evaluation=evaluation, loglik=at_edge, information=information, covariance=covariance,
-        kept=np.append(poisson.kept, True), boundary_parameters=("alpha",), finite=np.append(poisson.finite, True),
+        kept=np.append(poisson.kept, True), boundary_parameters=(*poisson.boundary_parameters, "alpha"),
+        finite=np.append(poisson.finite, True),
         widest=np.append(poisson.widest, np.nan) if poisson.widest.size else poisson.widest,
     )  # fmt: skip
 
@@ -92,10 +93,10 @@ def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood, fix
         weight = np.where(fitted.separation.rows[start : start + part.n], 0.0, part.weight)
         mean = replace(part, kernels=kernels, designs=part.designs[:1], weight=weight)
         objective += float(mean.evaluate(fitted.point[:p], VALUE).loglik)
-        if not fitted.boundary_parameters and np.isfinite(alpha):
+        if "alpha" not in fitted.boundary_parameters and np.isfinite(alpha):
             mu = kernels.links[0].mean(mean.linear_predictor(fitted.point[:p]))
             exact += float(np.sum(weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
-    if fitted.boundary_parameters or not np.isfinite(alpha) or fitted.covariance is None:
+    if "alpha" in fitted.boundary_parameters or not np.isfinite(alpha) or fitted.covariance is None:
         return fitted, objective
     information, covariance = fitted.information.copy(), fitted.covariance.copy()
     information[-1, :] = information[:, -1] = 0.0

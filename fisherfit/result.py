@@ -141,7 +141,9 @@ class Result:
         """`tvalues` and `pvalues`, as arrays."""
         with np.errstate(all="ignore"):
             t = self.coefficients / self.standard_errors
-        t = np.where(np.isin(self.names, self.positive) | np.isinf(self.standard_errors), np.nan, t)
+        se = self.standard_errors
+        none = np.isinf(se) | ((se == 0.0) & (self.dispersion > 0.0))  # infinite estimates, and fixed coefficients
+        t = np.where(np.isin(self.names, self.positive) | none, np.nan, t)
         return t, 2.0 * upper_tail(np.abs(t), self.df_resid if self.use_t else None)
 
     @property

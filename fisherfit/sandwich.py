@@ -41,7 +41,8 @@ class Estimate:
     """Estimates with their rows, in standardised coordinates.
 
     `bread` is the inverse of the expected information at dispersion 1, NaN where a coordinate is not free; `null` has
-    the combinations of columns that vanish; `n` observations, `rank` coefficients.
+    the combinations of columns that vanish; `n` observations, `rank` coefficients. Under restrictions `basis` has the
+    directions that are left.
     """
 
     likelihood: Any
@@ -51,6 +52,7 @@ class Estimate:
     phi: float
     n: float
     rank: int
+    basis: np.ndarray | None = None
 
     @property
     def free(self) -> np.ndarray:
@@ -107,18 +109,17 @@ def covariance_at(at: Estimate, cov: CovType, weight_type: str, clusters: Cluste
     if cov.kind == "observed":
         information = at.likelihood.evaluate(at.theta, OBSERVED).information
         information = information if isinstance(information, np.ndarray) else information.dense()
-        factored = cholesky(information[inner])
-        if factored is not None:
-            out.matrix[inner] = factored.inverse() * at.phi
+        inverse = _inverse(at, information)
+        out.matrix = out.matrix if inverse is None else inverse * at.phi
         return out
     meat, factor = _meat(at, cov, clusters, out), 1.0
     if cov.kind == "opg":
-        factored = cholesky(meat[inner])
-        if factored is None:
+        inverse = _inverse(at, meat)
+        if inverse is None:
             out.notes.append("the outer products of the scores do not determine all coefficients (too few rows, or "
                              "rows that are fitted exactly): standard errors of cov_type='opg' are NaN")  # fmt: skip
         else:
-            out.matrix[inner] = factored.inverse() * at.phi**2
+            out.matrix = inverse * at.phi**2
         return out
     if weight_type == "probability" and cov.kind == "HC0":
         factor, out.name = at.n / (at.n - 1.0) if at.n > 1 else float("nan"), "HC0 n/(n-1)"
@@ -128,6 +129,19 @@ def covariance_at(at: Estimate, cov: CovType, weight_type: str, clusters: Cluste
         out.name = f"HAC({cov.lags_for(at.likelihood.observations)})"
     half = at.bread[inner]
     out.matrix[inner] = factor * (half @ meat[inner] @ half)
+    return out
+
+
+def _inverse(at: Estimate, information: np.ndarray) -> np.ndarray | None:
+    """The inverse of an information matrix where the estimates are free, NaN elsewhere; None where it has none."""
+    if at.basis is not None:
+        factored = cholesky(at.basis.T @ information @ at.basis)
+        return None if factored is None else np.asarray(at.basis @ factored.inverse() @ at.basis.T)
+    inner, out = np.ix_(at.free, at.free), np.full(information.shape, np.nan)
+    factored = cholesky(information[inner])
+    if factored is None:
+        return None
+    out[inner] = factored.inverse()
     return out
 
 

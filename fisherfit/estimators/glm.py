@@ -31,12 +31,13 @@ from .batched import fit_batches
 from .inferring import Inferring
 from .report import Report, report
 from .robust import Robust
+from .testing import Testing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class GLM(Robust, Inferring, Estimator):
+class GLM(Robust, Testing, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -61,6 +62,11 @@ class GLM(Robust, Inferring, Estimator):
         Where standard errors come from: "expected" or "observed" information, "opg" (outer products of the scores),
         "HC0", "HC1", "HC2", "HC3" (any variance), "cluster" (`groups` of rows that go together; "cluster(CR0)" and
         "cluster(CR3)" for other corrections) or "HAC" (rows in time order; "HAC(8)" for 8 lags).
+    constraints : str, list of str, or pair (R, r), optional
+        Linear equalities that the coefficients are to satisfy, such as ``"x1 + x2 = 1"``; see :meth:`test` for how they
+        are written.
+    bounds : dict, optional
+        ``{"x1": (0, None)}``: lower and upper bounds of coefficients, or of all those of a term.
     max_iter : int, default 100
         Steps at the most.
     tol : float, default 1e-20
@@ -88,6 +94,8 @@ class GLM(Robust, Inferring, Estimator):
         Infinite estimates; false when there are none.
     boundary_ : dict
         Rows and parameters at a bound; empty when there are none.
+    constraints_ : Constraints
+        With `constraints` or `bounds`: what holds at the maximum, with its multipliers.
     dispersion_ : float
         The dispersion in use.
     result_ : Result
@@ -125,6 +133,8 @@ class GLM(Robust, Inferring, Estimator):
         weight_type: str = "analytic",
         missing: str = "raise",
         cov_type: str = "expected",
+        constraints: Any = None,
+        bounds: Any = None,
         max_iter: int = 100,
         tol: float = 1e-20,
         start_params: Any = None,
@@ -139,6 +149,8 @@ class GLM(Robust, Inferring, Estimator):
         self.weight_type = weight_type
         self.missing = missing
         self.cov_type = cov_type
+        self.constraints = constraints
+        self.bounds = bounds
         self.max_iter = max_iter
         self.tol = tol
         self.start_params = start_params
@@ -199,6 +211,8 @@ class GLM(Robust, Inferring, Estimator):
         found: Report
         data: Any
         if source is not None:
+            if self.constraints is not None or self.bounds:
+                raise InputError("constraints and bounds need the rows in memory; X is read in batches")
             found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure, groups)
         else:
             found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure, groups)
@@ -312,6 +326,8 @@ class GLM(Robust, Inferring, Estimator):
         0.00325
         """
         self._check_fitted()
+        if hasattr(self, "constraints_"):
+            raise InputError("under constraints or bounds the standard errors are those of result_.bse")
         groups = self._groups_for(read_cov_type(self.cov_type).kind, groups, X)
         data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
@@ -433,7 +449,9 @@ class GLM(Robust, Inferring, Estimator):
             values["passes_"] = passes
         if data.clusters is not None and data.clusters.columns:
             values["_group_columns"] = data.clusters.columns
-        for name in ("feature_names_in_", "alpha_", "passes_", "_group_columns"):
+        if found.constraints is not None:
+            values["constraints_"] = found.constraints
+        for name in ("feature_names_in_", "alpha_", "passes_", "constraints_", "_group_columns"):
             self.__dict__.pop(name, None)
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..fitting import rounding_floor
 from ..maximum import Maximum, at_maximum
 from ..prepare import Prepared, prepare
+from ..restricted import directions_left, score_within
 
 FAR = 1e-3  # standard errors from the maximum of the rows given beyond which they are not those of the fit
 
@@ -50,9 +51,18 @@ class Inferring:
 
     def _at_maximum(
         self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
-        groups: Any = None,
+        groups: Any = None, constrained: bool = False,
     ) -> tuple[Maximum, Prepared]:  # fmt: skip
-        """The fit on its rows; an error where the rows are not those of the fit."""
+        """The fit on its rows; an error where the rows are not those of the fit.
+
+        Under constraints the score vanishes in the free directions only: callers that do not know of it are refused.
+        """
+        held = getattr(self, "constraints_", None)
+        if held is not None and not constrained:
+            raise InputError(
+                "this is not available for fits with constraints or bounds; model.test and the standard errors of "
+                "result_ are"
+            )
         data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
         likelihood = self._likelihood(data, family, links)
@@ -65,7 +75,13 @@ class Inferring:
             maximum = at_maximum(likelihood, family, self.result_, separated, floor)
             if self.converged_ and self.result_.dispersion > 0.0 and not self.boundary_:
                 score = maximum.evaluation.score[maximum.free]
-                far = math.sqrt(abs(float(score @ maximum.factor.solve(score))) / self.result_.dispersion)
+                if held is None:
+                    square = float(score @ maximum.factor.solve(score))
+                else:
+                    square = score_within(
+                        maximum, directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
+                    )
+                far = math.sqrt(abs(square) / self.result_.dispersion)
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
                     raise InputError(
                         f"these are not the rows of the fit: their likelihood has its maximum {far:.2g} standard "

@@ -51,23 +51,43 @@ class Report:
     separation: Separation
     boundary: dict[str, Any]
     warnings: list[tuple[str, type[Warning]]]
+    constraints: Any = None
 
 
 def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Report:
     """Fit and report."""
     canonical = isinstance(family, ExponentialDispersion) and likelihood.kernels.links[0].name == family.canonical_link
     start = _start(model, data.design, likelihood)
+    restrictions = _restrictions(model, family, data)
     with watch(model.verbose, likelihood.n, getattr(likelihood, "tally", None)) as callback:
 
         def run(lik: Likelihood, fam: Family, at: np.ndarray | None) -> Fitted:
-            return maximise(
-                lik, fam, canonical=canonical, has_dispersion=fam.has_dispersion, start=at,
-                max_iter=int(model.max_iter), tol=float(model.tol), callback=callback,
-                count=lik.total if model.weight_type == "frequency" else None,
-            )  # fmt: skip
+            options: dict[str, Any] = {
+                "canonical": canonical, "has_dispersion": fam.has_dispersion, "start": at,
+                "max_iter": int(model.max_iter), "tol": float(model.tol), "callback": callback,
+                "count": lik.total if model.weight_type == "frequency" else None,
+            }  # fmt: skip
+            if restrictions is None:
+                return maximise(lik, fam, **options)
+            from ..constrained import maximise_constrained
+
+            return maximise_constrained(lik, fam, restrictions, **options)
 
         fitted = fit_with_bound(run, likelihood, family, start)
     return _assemble(model, family, data, likelihood, fitted)
+
+
+def _restrictions(model: Any, family: Family, data: Any) -> Any:
+    """The constraints and bounds of a model, read; None without any."""
+    constraints, limits = getattr(model, "constraints", None), getattr(model, "bounds", None)
+    if constraints is None and not limits:
+        return None
+    from ..constrained import read_restrictions
+    from ..model_terms import terms_of
+
+    return read_restrictions(
+        constraints, limits, data.design.names, terms_of(data.terms), tuple(list(family.parameters)[1:])
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +151,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     frequency = model.weight_type == "frequency"
     nobs = data.repeats if frequency else float(likelihood.observations)
     rank = int(min(fitted.kept[:p].sum(), likelihood.observations))
+    keeping = fitted.keeping
+    if keeping is not None:  # the free coefficients
+        rank = keeping.basis.shape[1] - (len(keeping.basis) - p)
     shown = _Numbering(data.kept_rows)
     rows, boundary_rows = shown.mask(rows), shown.indices(fitted.boundary_rows)
     df_resid = nobs - rank - int(has_alpha)
@@ -182,6 +205,8 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if fitted.reason == "converged" and not np.isfinite(coefficients).all():
         name = names[int(np.argmax(np.isinf(coefficients)))]
         raise InputError(f"the values of column {name!r} are so small that its coefficient is not a float; rescale it")
+    if keeping is not None:
+        covariance, bse = _keep_to(keeping, coefficients, covariance, bse, notes)
     aliased: list[str] = []
     estimable = np.ones(size, bool)
     if fitted.null.shape[1]:
@@ -315,7 +340,33 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         fitted.separation if data.kept_rows is None else replace(fitted.separation, rows=rows),
         boundary,
         notes,
+        None if keeping is None else _shown(keeping, names, phi),
     )
+
+
+def _keep_to(
+    keeping: Any, coefficients: np.ndarray, covariance: Any, bse: np.ndarray, notes: list[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put coefficients at their bounds exactly; variances are zero where they are fixed, NaN where a bound holds."""
+    covariance, bse = covariance.copy(), bse.copy()
+    for j, bound in keeping.at_bound.items():
+        coefficients[j] = bound
+    for at, value in ((list(keeping.fixed), 0.0), (list(keeping.stopped), np.nan)):
+        covariance[at, :] = covariance[:, at] = bse[at] = value
+    restrictions = keeping.restrictions
+    if restrictions.text:
+        notes.append((f"under the constraints {restrictions.text}", UserWarning))
+    if restrictions.bounded:
+        names = restrictions.names
+        held = ", ".join(f"{names[j]} = {bound:g}" for j, bound in keeping.at_bound.items())
+        notes.append((f"under bounds of coefficients; reached: {held or 'none'}", UserWarning))
+    return covariance, bse
+
+
+def _shown(keeping: Any, names: tuple[str, ...], phi: float) -> Any:
+    from ..constrained import constraints_of
+
+    return constraints_of(keeping, names, phi)
 
 
 def _cov_name(model: Any, likelihood: Likelihood, formed: Covariance | None) -> str:
