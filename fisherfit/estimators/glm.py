@@ -28,6 +28,7 @@ from ..result import Result
 from ._estimator import Estimator
 from .batched import fit_batches
 from .inferring import Inferring
+from .intervals import Intervals
 from .report import Report, report
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
 
-class GLM(Inferring, Estimator):
+class GLM(Intervals, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
