@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _threads, labelled, unbounded
+from .edges import can_follow, seek_along_edge
 from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning
 from .families import NegativeBinomial
 from .kernels import EXPECTED, kernels_of
@@ -24,7 +25,7 @@ from .lockstep import Passes, march
 from .maximum import Maximum
 from .result import quantile
 from .ridge import Ground, climb, point_at
-from .seeking import Ask, End, Mark, deviance_root, seek
+from .seeking import Ask, End, Mark, deviance_root, score_root, seek
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +37,7 @@ REASONS = {
     "flat": "{side} end of {name!r} is infinite: the likelihood does not fall low enough, however far one goes",
     "infinite": "{side} end of {name!r} is infinite, as its estimate is (separation)",
     "failed": "{side} end of {name!r} was not found: the maximum over the other parameters was not reached",
+    "empty": "{side} end of {name!r} is not known: Rao's test rejects every value, the bound included",
     "rows": "{side} end of {name!r} is not known: rows at their bound (boundary_) are not followed along a profile",
     "large": "{side} end of {name!r} is not known: the design is too large to find the rows that separate it",
 }
@@ -72,6 +74,12 @@ class Curve:
 
     def end(self, target: float, exact: Any) -> Ask:
         """Search one end."""
+        if not self.marks and self.start is None:  # a fit with rows at their bound
+            assert self.ground is not None
+            if exact is not None:
+                return End(np.nan, "rows")
+            size = float(np.linalg.norm(self.c)) * 0.1
+            return seek_along_edge(self.ground, self.c, target, size)
         if not self.marks:
             found = yield from self.first()
             if found is None:
@@ -84,7 +92,10 @@ class Curve:
                 point = marks[0].point
                 root = score_root(self.ground, self.c, point, (yield point.theta, EXPECTED), exact)
                 marks = [Mark(point.value, *root, point)]
+        unit = float(abs(target) / marks[0].slope)
         found = yield from seek(self.ground, self.c, target, marks, self.floor, exact)
+        if found.reason in ("edge", "failed") and exact is None and self.start is None and can_follow(self.ground):
+            found = seek_along_edge(self.ground, self.c, target, unit)
         return found
 
 
@@ -125,7 +136,7 @@ class Profile:
     @property
     def converged(self) -> pd.Series:
         """True for every parameter whose ends, as far as they were asked for, are known (be they infinite)."""
-        lost = {name for (name, _, _), end in self.ends.items() if end.reason in ("failed", "rows", "large")}
+        lost = {name for (name, _, _), end in self.ends.items() if end.reason in ("failed", "empty", "rows", "large")}
         return labelled.series([name not in lost for name in self.names], self.names, "converged")
 
     def conf_int(self, level: float = 0.95, method: str = "profile") -> pd.DataFrame:
@@ -182,7 +193,7 @@ class Profile:
 
     def _warn(self, keys: Sequence[tuple[str, float, str]]) -> None:
         kinds = {"infinite": SeparationWarning, "flat": BoundaryWarning, "bound": BoundaryWarning,
-                 "edge": BoundaryWarning, "failed": ConvergenceWarning, "rows": ConvergenceWarning,
+                 "edge": BoundaryWarning, "empty": BoundaryWarning, "failed": ConvergenceWarning, "rows": ConvergenceWarning,
                  "large": ConvergenceWarning}  # fmt: skip
         by_kind: dict[type[Warning], list[str]] = {}
         for key in keys:
@@ -193,8 +204,8 @@ class Profile:
         for kind, texts in by_kind.items():
             more = f"; and {len(texts) - 3} more, see notes" if len(texts) > 3 else ""
             warnings.warn("; ".join(texts[:3]) + more, kind, stacklevel=_frames_inside())
-        rise = max((self.ends[k].mark.point.loglik - self.maximum.evaluation.loglik for k in keys
-                    if self.ends[k].mark is not None), default=0.0)  # type: ignore[union-attr]  # fmt: skip
+        marks = [mark for mark in (self.ends[key].mark for key in keys) if mark is not None]
+        rise = max((mark.point.loglik for mark in marks), default=-np.inf) - self.maximum.evaluation.loglik
         if rise > BETTER * self.maximum.phi:
             text = (f"the profile found a log-likelihood that is higher than that of the fit by {rise:.3g}; the fit has "
                     "not converged, or its maximum is a local one")  # fmt: skip
@@ -228,14 +239,15 @@ class Profile:
             value = tau = np.empty(0)
         else:
             grid = np.linspace(-limit, limit, points)
-            searches = [
+            searches = [] if not curve.marks and curve.start is None else [
                 (curve.ground.likelihood, _trail(curve, grid[::step][(grid[::step] * step) > 0.02 * limit], step))
                 for step in (-1, 1)
             ]
             with _threads.single_threaded_blas(), np.errstate(all="ignore"):
                 march(searches, self.passes)
             marks = sorted(curve.marks, key=lambda m: m.value)
-            marks = [m for m in marks if abs(m.tau) <= 1.05 * limit + 0.05]
+            least = 0.0 if curve.start is None else 0.01 * limit  # the maximum is far away, at infinity
+            marks = [m for m in marks if least <= abs(m.tau) <= 1.05 * limit + 0.05]
             value = np.array([curve.scale(m.value) for m in marks])
             tau = np.array([m.tau for m in marks])
         return labelled.frame({"value": value, "tau": tau, "loglik": self.maximum.result.llf - 0.5 * tau**2},
@@ -270,6 +282,8 @@ def _trail(curve: Curve, targets: np.ndarray, side: int) -> Ask:
         unit = np.sqrt(ground.phi * base.point.curvature)
         step = float(np.clip((target - base.tau) / base.slope, -2.0 * unit, 2.0 * unit))
         value = max(base.value + step, curve.floor)
+        if value == base.value:
+            return None
         metric = base.point.metric if ground.lazy else None
         point = yield from climb(ground, curve.c, base.point.towards(value), metric, lambda *_: 1e-12)
         if point is None or not point.on_ridge:
@@ -359,6 +373,9 @@ def profile_of(
                 curves.append(Curve(name, contrasts[j], there, start, reasons, floor, scale))
                 continue
             missing = np.isnan(maximum.result.standard_errors[j]) and j < p
+            if at_bound and maximum.phi > 0.0 and not maximum.null.shape[1] and can_follow(ground):
+                curves.append(Curve(name, contrasts[j], ground, None, ("", ""), floor, scale))
+                continue
             if now is None or missing:
                 why = "rows" if at_bound else "aliased"
                 curves.append(Curve(name, contrasts[j], None, None, (why, why), floor, scale))

@@ -97,7 +97,7 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
         if inside is not None and inside.value <= floor and side < 0.0:
             return End(floor, "bound", inside)
         if inside is None and outside is not None and outside.value <= floor and side > 0.0:
-            return End(floor, "bound", outside)
+            return End(np.nan, "empty", outside)
         if inside is not None and outside is not None:
             value = _between(inside, outside, target, latest if exact is not None else [])
             widths.append(abs(outside.value - inside.value))

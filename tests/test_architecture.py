@@ -46,6 +46,7 @@ LAYERS = [
     {"restricted"},
     {"lockstep", "ridge"},
     {"seeking", "unbounded"},
+    {"edges"},
     {"profiles", "deltas"},
     {"estimators"},
     {"warming"},

@@ -66,12 +66,12 @@ class Intervals:
         --------
         >>> import fisherfit as ff
         >>> crabs = ff.datasets.load("crabs")
-        >>> model = ff.GLM(formula="satellite ~ width", family="binomial").fit(crabs)
+        >>> model = ff.GLM(formula="satellites ~ width", family="poisson").fit(crabs)
         >>> profile = model.profile(crabs)
         >>> profile.conf_int().round(4)
-                       lower   upper
-        Intercept -17.8098 -7.4572
-        width       0.3083  0.7090
+                    lower   upper
+        Intercept -4.3662 -2.2407
+        width      0.1247  0.2030
         """
         from ..profiles import profile_of
 
@@ -127,9 +127,8 @@ class Intervals:
         --------
         Wilson's interval is the score interval of a proportion, here of 15 successes out of 20:
 
-        >>> import numpy as np, fisherfit as ff
-        >>> X, y = np.empty((1, 0)), np.array([[15.0, 5.0]])
-        >>> import pandas as pd
+        >>> import numpy as np, pandas as pd
+        >>> import fisherfit as ff
         >>> table = pd.DataFrame({"yes": [15], "no": [5]})
         >>> model = ff.GLM(formula="yes + no ~ 1", family="binomial").fit(table)
         >>> logit = model.conf_int(method="score", X=table)
@@ -200,8 +199,11 @@ class Intervals:
 
         >>> import fisherfit as ff
         >>> beetles = ff.datasets.load("beetles")
-        >>> model = ff.GLM(formula="dead + (number - dead) ~ dose", family="binomial").fit(beetles)
-        >>> model.delta("-Intercept / dose", method="fieller")
+        >>> model = ff.GLM(formula="dead + alive ~ log_dose", family="binomial").fit(beetles)
+        >>> model.delta("-Intercept / log_dose")
+        -Intercept / log_dose = 1.77172, std err 0.003858, 95% interval (delta) [1.76416, 1.77928]
+        >>> model.delta("-Intercept / log_dose", method="fieller")
+        -Intercept / log_dose = 1.77172, std err 0.003858, 95% interval (fieller) [1.76386, 1.7792]
         """
         from ..deltas import function_of
 
