@@ -99,7 +99,9 @@ def function_of(result: Result, function: Any, level: float, method: str, covari
     touched = gradient != 0.0
     for j in np.flatnonzero(touched & ~np.isfinite(matrix.diagonal())):
         kind = "infinite (separation)" if np.isinf(matrix[j, j]) else "not estimable, or at its bound"
-        raise InputError(f"function: it depends on {names[j]!r}, which is {kind}: there is no standard error to work with")
+        raise InputError(
+            f"function: it depends on {names[j]!r}, which is {kind}: there is no standard error to work with"
+        )
     inner = np.ix_(touched, touched)
     error = float(np.sqrt(max(gradient[touched] @ matrix[inner] @ gradient[touched], 0.0)))
     slopes = {names[j]: float(gradient[j]) for j in used}
@@ -188,7 +190,9 @@ def _number(value: Any, source: str) -> float:
     try:
         out = float(np.asarray(value, float).reshape(()))
     except (TypeError, ValueError):
-        raise InputError(f"function: {shown(source, 200)} is to give one number, got {shown(repr(value), 60)}") from None
+        raise InputError(
+            f"function: {shown(source, 200)} is to give one number, got {shown(repr(value), 60)}"
+        ) from None
     if np.isnan(out):
         raise InputError(f"function: {shown(source, 200)} is not a number at, or next to, the estimates")
     return out
@@ -201,14 +205,31 @@ def _derivative(
     if not np.isfinite(at[j]):
         return np.nan
     size = se if np.isfinite(se) and se > 0.0 else max(1.0, abs(float(at[j])))
+    for width in (STEP, STEP / 64, STEP / 4096):  # there may be a pole near by
+        slope, error, kink = _differences(value_at, at, j, width * size)
+        rounding = 1e-11 * abs(value_at(at)) / (width * size)
+        if error <= max(SMOOTH * abs(slope), rounding) and not kink > rounding:
+            return slope
+    if not np.isfinite(slope):
+        raise InputError(f"function: {shown(source, 200)} has no finite derivative by {name!r} at the estimates")
+    raise InputError(f"function: {shown(source, 200)} is not smooth in {name!r} at the estimates, so that the delta "
+                     "method does not apply")  # fmt: skip
+
+
+def _differences(
+    value_at: Callable[[np.ndarray], float], at: np.ndarray, j: int, h: float
+) -> tuple[float, float, float]:
+    """The derivative, its error, and how far the slopes to the left and right differ if that does not shrink with h."""
+    middle, best, error = value_at(at), np.nan, np.inf
     table: list[list[float]] = []
-    best, error = np.nan, np.inf
+    bends = []
     for k in range(5):
-        h = STEP * size * 0.5**k
         up, down = at.copy(), at.copy()
-        up[j] += h
-        down[j] -= h
-        row = [(value_at(up) - value_at(down)) / (up[j] - down[j])]
+        up[j] += h * 0.5**k
+        down[j] -= h * 0.5**k
+        above, below = value_at(up), value_at(down)
+        bends.append(abs((above - middle) / (up[j] - at[j]) - (middle - below) / (at[j] - down[j])))
+        row = [(above - below) / (up[j] - down[j])]
         for m in range(k):
             row.append(row[m] + (row[m] - table[k - 1][m]) / (4.0 ** (m + 1) - 1.0))
         if k:
@@ -216,27 +237,8 @@ def _derivative(
             if wrong < error:
                 best, error = row[-1], wrong
         table.append(row)
-    if not np.isfinite(best):
-        raise InputError(f"function: {shown(source, 200)} has no finite derivative by {name!r} at the estimates")
-    rounding = 1e-11 * abs(value_at(at)) / (STEP * size)
-    middle = value_at(at)
-    h = STEP * size * 0.5**4
-    up, down = at.copy(), at.copy()
-    up[j] += h
-    down[j] -= h
-    one_sided = abs((value_at(up) - middle) - (middle - value_at(down))) / h  # h f'': small beside f', unless a kink
-    wide = abs((value_at(at + _unit(at, j, 8 * h)) - middle) - (middle - value_at(at - _unit(at, j, 8 * h)))) / (8 * h)
-    kink = one_sided > 0.5 * wide + rounding and one_sided > 1e-6 * max(abs(best), one_sided)
-    if error > SMOOTH * max(abs(best), rounding / SMOOTH) or kink:
-        raise InputError(f"function: {shown(source, 200)} is not smooth in {name!r} at the estimates, so that the delta "
-                         "method does not apply")  # fmt: skip
-    return float(best)
-
-
-def _unit(at: np.ndarray, j: int, h: float) -> np.ndarray:
-    out = np.zeros_like(at)
-    out[j] = h
-    return out
+    kink = bends[-1] if bends[-1] > 0.5 * bends[1] and bends[-1] > 1e-6 * abs(best) else 0.0
+    return float(best), error, kink
 
 
 def _fieller(
@@ -267,7 +269,9 @@ def _fieller(
         return ends[0], ends[1], ""
     if root <= 0.0:
         return -np.inf, np.inf, "the denominator may be 0 at this level: no value is excluded"
-    ends = sorted([(half - np.sqrt(root)) / quadratic, (half + np.sqrt(root)) / quadratic]) if quadratic else [np.nan] * 2
+    ends = (
+        sorted([(half - np.sqrt(root)) / quadratic, (half + np.sqrt(root)) / quadratic]) if quadratic else [np.nan] * 2
+    )
     note = (f"the denominator may be 0 at this level: only the values between {ends[0]:.6g} and {ends[1]:.6g} are "
             "excluded")  # fmt: skip
     return -np.inf, np.inf, note

@@ -14,6 +14,7 @@ import numpy as np
 import scipy
 
 from . import bounds
+from .kernels import VALUE
 from .likelihood import Likelihood, dense_design
 from .model import DENSE_LIMIT
 from .restricted import directions_left
@@ -54,6 +55,14 @@ def can_follow(ground: Ground) -> bool:
 def _limits(ground: Ground) -> tuple[float, float]:
     link = ground.likelihood.kernels.links[0].name
     return bounds.eta_range(link, next(iter(ground.family.parameters.values())))
+
+
+def top_at_bound(ground: Ground) -> float:
+    """The log-likelihood at the estimates, where rounding may put a row at its bound beyond it."""
+    lik, limits = ground.likelihood, _limits(ground)
+    eta = np.clip(lik.linear_predictor(ground.theta), *limits)
+    none = np.empty((1, lik.n))
+    return float(lik.kernels.rows(lik.y, lik.weight, eta[None], lik.kernels.constants, VALUE, none, none.copy()))
 
 
 def seek_along_edge(ground: Ground, c: np.ndarray, target: float, unit: float) -> End:
@@ -152,4 +161,4 @@ def _inside(
     return np.asarray(gamma) if all((ends[k] | ~touching[k]).all() for k in (0, 1)) else None
 
 
-__all__ = ["can_follow", "seek_along_edge"]
+__all__ = ["can_follow", "seek_along_edge", "top_at_bound"]

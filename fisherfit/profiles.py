@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _threads, labelled, unbounded
-from .edges import can_follow, seek_along_edge
+from .edges import can_follow, seek_along_edge, top_at_bound
 from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning
 from .families import NegativeBinomial
 from .kernels import EXPECTED, kernels_of
@@ -96,6 +96,8 @@ class Curve:
         found = yield from seek(self.ground, self.c, target, marks, self.floor, exact)
         if found.reason in ("edge", "failed") and exact is None and self.start is None and can_follow(self.ground):
             found = seek_along_edge(self.ground, self.c, target, unit)
+        elif found.reason == "edge" and int(self.ground.free.sum()) > 1:  # of the ridge, which may go on along it
+            found = End(np.nan, "rows", found.mark)
         return found
 
 
@@ -239,10 +241,14 @@ class Profile:
             value = tau = np.empty(0)
         else:
             grid = np.linspace(-limit, limit, points)
-            searches = [] if not curve.marks and curve.start is None else [
-                (curve.ground.likelihood, _trail(curve, grid[::step][(grid[::step] * step) > 0.02 * limit], step))
-                for step in (-1, 1)
-            ]
+            searches = (
+                []
+                if not curve.marks and curve.start is None
+                else [
+                    (curve.ground.likelihood, _trail(curve, grid[::step][(grid[::step] * step) > 0.02 * limit], step))
+                    for step in (-1, 1)
+                ]
+            )
             with _threads.single_threaded_blas(), np.errstate(all="ignore"):
                 march(searches, self.passes)
             marks = sorted(curve.marks, key=lambda m: m.value)
@@ -357,6 +363,8 @@ def profile_of(
     known = list(maximum.names)
     curves = []
     with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+        if at_bound and can_follow(ground):
+            ground = replace(ground, top=top_at_bound(ground))
         now = None if at_bound or maximum.phi <= 0.0 else replace(maximum.evaluation, information=ground.metric)
         for name in names:
             j = known.index(name)

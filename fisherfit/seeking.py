@@ -21,7 +21,7 @@ from .ridge import NEAREST, Ground, Point, climb, solve
 STEPS = 100  # points of a search at the most
 GROWTH = 4.0  # times the distance from the start that a step without a bracket may go
 CLOSE = 1e-6  # distance of tau from its target from which a last Newton step, without a pass, is exact
-FLAT = 1e-6  # a root statistic that changes by less over three steps, each to several times the distance, has a limit
+FLAT = 1e-6  # a root statistic that changes by less over two steps, each to a larger distance, has a limit
 
 Ask = Generator[tuple[np.ndarray, int], Evaluation, Any]
 
@@ -78,7 +78,7 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
         For Rao's statistic: (theta, information) -> expected information. None is for the likelihood ratio.
     """
     side = float(np.sign(target))
-    first = marks[0].value
+    first, unit = marks[0].value, abs(target) * unit_of(ground, marks[0])
     inside = max((m for m in marks if side * m.tau < abs(target)), key=lambda m: side * m.tau, default=None)
     outside = min((m for m in marks if side * m.tau >= abs(target)), key=lambda m: side * m.tau, default=None)
     widths: list[float] = []
@@ -108,7 +108,6 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
         else:
             known = inside if inside is not None else outside
             assert known is not None
-            unit = abs(target) * np.sqrt(ground.phi * known.point.curvature)
             most = min(GROWTH * max(unit, abs(known.value - first)), room)
             with np.errstate(all="ignore"):
                 step = (target - known.tau) / known.slope
@@ -135,6 +134,11 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
         if not np.isfinite(tau):
             return End(np.nan, "failed", base)
         mark = Mark(point.value, tau, slope, point)
+        if outside is None and inside is not None and side * (tau - inside.tau) < -FLAT:
+            room = 0.5 * abs(value - base.value)  # beyond a valley, or a pole of the link: nearer
+            if room <= 1e-11 * max(abs(base.value), unit_of(ground, base)):
+                return End(np.nan, "failed", base)
+            continue
         if point.decrement <= 1e-8:
             marks.append(mark)
         if np.isfinite(room):
@@ -145,13 +149,13 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
         if abs(tau - target) <= near and point.decrement <= 1e-9:
             return End(max(point.value + (target - tau) / slope, floor), "found", mark)
         if side * tau < abs(target):
-            grown = inside is not None and abs(mark.value - first) > 2.0 * abs(inside.value - first)
+            grown = inside is not None and abs(mark.value - first) > 1.5 * abs(inside.value - first)
             change = np.inf if inside is None else abs(tau - inside.tau)
             flat = flat + 1 if outside is None and grown and change < FLAT else 0
             inside = mark
         else:
             outside = mark
-        if flat >= 3:
+        if flat >= 2:
             return End(side * np.inf, "flat", inside)
     return End(np.nan, "failed", inside or outside)
 
