@@ -120,7 +120,7 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
         point = yield from climb(ground, c, base.point.towards(value), metric, enough)
         if point is None:  # outside of the parameter space, or nearly so
             room = 0.5 * abs(value - base.value)
-            if room <= 1e-11 * max(abs(base.value), unit_of(ground, base)):
+            if room <= 1e-11 * max(abs(base.value), unit):
                 return End(base.value, "edge", base)
             if inside is not None and outside is not None:
                 return End(np.nan, "failed", base)
@@ -136,7 +136,7 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
         mark = Mark(point.value, tau, slope, point)
         if outside is None and inside is not None and side * (tau - inside.tau) < -FLAT:
             room = 0.5 * abs(value - base.value)  # beyond a valley, or a pole of the link: nearer
-            if room <= 1e-11 * max(abs(base.value), unit_of(ground, base)):
+            if room <= 1e-11 * max(abs(base.value), unit):
                 return End(np.nan, "failed", base)
             continue
         if point.decrement <= 1e-8:
