@@ -29,6 +29,7 @@ from ..result import Result
 from ._estimator import Estimator
 from .batched import fit_batches
 from .inferring import Inferring
+from .intervals import Intervals
 from .report import Report, report
 from .robust import Robust
 from .testing import Testing
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class GLM(Robust, Testing, Inferring, Estimator):
+class GLM(Robust, Testing, Intervals, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
