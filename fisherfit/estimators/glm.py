@@ -59,6 +59,10 @@ class GLM(Inferring, Estimator):
         What to do with rows that have a missing value in a column that is used.
     cov_type : {"expected", "observed", "HC0", "HC1"}, default "expected"
         Where standard errors come from.
+    bias_reduction : {"mean", "median", "jeffreys"}, optional
+        Estimates of reduced bias, by an adjusted score, instead of maximum likelihood: finite where data are
+        separated. "mean" takes the first-order bias away, "median" centres the median of every coefficient,
+        "jeffreys" maximises the likelihood penalised by Jeffreys' prior.
     max_iter : int, default 100
         Steps at the most.
     tol : float, default 1e-20
@@ -123,6 +127,7 @@ class GLM(Inferring, Estimator):
         weight_type: str = "analytic",
         missing: str = "raise",
         cov_type: str = "expected",
+        bias_reduction: str | None = None,
         max_iter: int = 100,
         tol: float = 1e-20,
         start_params: Any = None,
@@ -137,6 +142,7 @@ class GLM(Inferring, Estimator):
         self.weight_type = weight_type
         self.missing = missing
         self.cov_type = cov_type
+        self.bias_reduction = bias_reduction
         self.max_iter = max_iter
         self.tol = tol
         self.start_params = start_params
@@ -185,6 +191,9 @@ class GLM(Inferring, Estimator):
         found: Report
         data: Any
         if source is not None:
+            if self.bias_reduction is not None:
+                raise InputError("bias_reduction goes over the rows many times and needs them in memory; give X as an "
+                                 "array or a table")  # fmt: skip
             found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure)
         else:
             found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure)
@@ -351,6 +360,16 @@ class GLM(Inferring, Estimator):
         _choose("weight_type", self.weight_type, WEIGHT_TYPES)
         _choose("missing", self.missing, ("raise", "drop"))
         _choose("cov_type", self.cov_type, COV_TYPES)
+        if self.bias_reduction is not None:
+            from ..adjustments import KINDS, check_adjustable
+
+            if not isinstance(self.bias_reduction, str) or self.bias_reduction not in KINDS:
+                raise InputError(f"bias_reduction: {self.bias_reduction!r} is not known; choose one of "
+                                 f"{', '.join(map(repr, KINDS))}, or None for maximum likelihood")  # fmt: skip
+            check_adjustable(family, self.bias_reduction)
+            if self.weight_type == "probability":
+                raise InputError("bias_reduction adjusts a likelihood, which rows with weight_type='probability' do "
+                                 "not have; use another weight_type, or leave bias_reduction out")  # fmt: skip
         if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 0:
             raise InputError(f"max_iter must be a whole number of at least 0, got {self.max_iter!r}")
         if not isinstance(self.tol, (int, float, np.floating)) or not self.tol >= 0:

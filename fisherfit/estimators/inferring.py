@@ -60,14 +60,24 @@ class Inferring:
             floor = rounding_floor(likelihood, family, self.result_.nobs) if family.has_dispersion else 0.0
             maximum = at_maximum(likelihood, family, self.result_, separated, floor)
             if self.converged_ and self.result_.dispersion > 0.0 and not self.boundary_:
-                score = maximum.evaluation.score[maximum.free]
-                far = math.sqrt(abs(float(score @ maximum.factor.solve(score))) / self.result_.dispersion)
+                far = self._distance(family, maximum)
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
                     raise InputError(
-                        f"these are not the rows of the fit: their likelihood has its maximum {far:.2g} standard "
-                        "errors from the estimates; give X, y, sample_weight, offset and exposure as they were given to fit"
+                        f"these are not the rows of the fit: what they estimate is {far:.2g} standard errors away; "
+                        "give X, y, sample_weight, offset and exposure as they were given to fit"
                     )
         return maximum, data
+
+    def _distance(self: Any, family: Any, maximum: Maximum) -> float:
+        """How far the estimates are from those of these rows, in standard errors."""
+        if getattr(self, "bias_reduction", None) is not None:
+            from ..bias import adjusted_distance
+
+            return adjusted_distance(
+                maximum.likelihood, family, maximum.theta, self.bias_reduction, maximum.phi, maximum.free
+            )
+        score = maximum.evaluation.score[maximum.free]
+        return math.sqrt(abs(float(score @ maximum.factor.solve(score))) / maximum.phi)
 
     def _observations(self: Any, data: Prepared) -> float:
         """The number of observations, as the fit counts them."""

@@ -65,7 +65,12 @@ def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Rep
                 count=lik.total if model.weight_type == "frequency" else None,
             )  # fmt: skip
 
-        fitted = fit_with_bound(run, likelihood, family, start)
+        if model.bias_reduction is None:
+            fitted = fit_with_bound(run, likelihood, family, start)
+        else:
+            from .biased import fit_adjusted
+
+            fitted = fit_adjusted(model, family, data, likelihood, start, canonical, callback)
     return _assemble(model, family, data, likelihood, fitted)
 
 
@@ -295,6 +300,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         "dropped_rows": data.dropped,
         "notes": tuple(message for message, _ in notes),
         "response": data.response_name,
+        "bias_reduction": model.bias_reduction,
     }
     notes = [(m, k) for m, k in notes if k is not UserWarning]
     return Report(
