@@ -200,7 +200,9 @@ def _curves(family: Family, link: Any) -> Callable[..., Any]:
         made = _make_curves(
             _restricted(link.inverse, support), variance, _unpacked(constants), source_stamp() if own else ""
         )
-        made.__name__ = made.__qualname__ = f"curves_{family.name}_{''.join(c if c.isalnum() else '_' for c in link.name)}"
+        made.__name__ = made.__qualname__ = (
+            f"curves_{family.name}_{''.join(c if c.isalnum() else '_' for c in link.name)}"
+        )
         _kernels[key] = compile_kernel(made, True) if own else forgiving(made)
     return _kernels[key]
 

@@ -28,6 +28,7 @@ from .starts import null_start, starting_mean
 
 MEMORY = 5  # steps that are combined
 HALVINGS = 40
+STEEP = 1e-3  # contraction of a step so strong that what it leaves does not count
 PATIENCE = 3  # steps below FLOOR without a new least decrement: what is left is rounding
 PhiOf = Callable[[Evaluation, int], float]
 
@@ -268,6 +269,10 @@ def _vanish(
         best = here if here.decrement < best.decrement else best
         exact = here.phi <= problem.model.floor and iteration > 0
         if here.decrement <= tol or exact:
+            slow = len(history) > 1 and here.decrement > STEEP**2 * history[-2]
+            further = _move(problem, here, moves) if slow and not exact else None  # a step leaves a part of its length
+            if further is not None and further.decrement < here.decrement:
+                here = further
             return here, iteration, "converged", tuple(history)
         if best.decrement <= FLOOR and waited >= PATIENCE:
             return best, iteration, "converged", tuple(history)
