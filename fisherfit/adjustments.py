@@ -42,13 +42,22 @@ def check_adjustable(family: Family, kind: str) -> None:
             "families with one parameter (or a dispersion) and for the negative binomial"
         )
     if family.formulas().fisher is None:
-        raise InputError(f"bias_reduction={kind!r} needs the expected information of the {family.name} family; "
-                         "write its `fisher`, or unit_deviance and unit_variance (see ExponentialDispersion)")  # fmt: skip
+        raise InputError(
+            f"bias_reduction={kind!r} needs the expected information of the {family.name} family; "
+            "write its `fisher`, or unit_deviance and unit_variance (see ExponentialDispersion)"
+        )
     if kind != "jeffreys":
         raise InputError(
             f"bias_reduction={kind!r} needs the variance function of the {family.name} family, which only "
             "subclasses of ExponentialDispersion have; bias_reduction='jeffreys' needs no more than `fisher`"
         )
+
+
+def is_unbiased(family: Family, link: Any, kind: str) -> bool:
+    """True where the adjustment is zero for every model: means that are linear in the coefficients."""
+    if link.name != "identity" or not isinstance(family, ExponentialDispersion):
+        return False
+    return kind == "mean" or family.name == "normal"
 
 
 def adjustment(
@@ -200,9 +209,8 @@ def _curves(family: Family, link: Any) -> Callable[..., Any]:
         made = _make_curves(
             _restricted(link.inverse, support), variance, _unpacked(constants), source_stamp() if own else ""
         )
-        made.__name__ = made.__qualname__ = (
-            f"curves_{family.name}_{''.join(c if c.isalnum() else '_' for c in link.name)}"
-        )
+        name = f"curves_{family.name}_{link.name}"
+        made.__name__ = made.__qualname__ = "".join(c if c.isalnum() else "_" for c in name)
         _kernels[key] = compile_kernel(made, True) if own else forgiving(made)
     return _kernels[key]
 
@@ -225,4 +233,4 @@ def _make_curves(
     return curves
 
 
-__all__ = ["KINDS", "adjustment", "check_adjustable", "cubic_sums", "curvature", "quadratic_forms"]
+__all__ = ["KINDS", "adjustment", "check_adjustable", "cubic_sums", "curvature", "is_unbiased", "quadratic_forms"]

@@ -27,7 +27,10 @@ from .solver import FLOOR, SLACK, natural_gradient
 from .starts import null_start, starting_mean
 
 MEMORY = 5  # steps that are combined
-HALVINGS = 40
+HALVINGS = 12
+TEDIOUS = 15  # steps after which, and where steps do not shorten the adjusted score, Newton's method is tried
+NEWTON_WIDTH = 200  # coordinates up to which it is: its matrix is made by differences
+DIFFERENCE = 1e-5  # standard errors
 STEEP = 1e-3  # contraction of a step so strong that what it leaves does not count
 PATIENCE = 3  # steps below FLOOR without a new least decrement: what is left is rounding
 PhiOf = Callable[[Evaluation, int], float]
@@ -194,7 +197,7 @@ def adjusted_with_bound(
     run: Callable[[Likelihood, Family, np.ndarray | None], Fitted], likelihood: Likelihood, family: Family, kind: str,
     start: np.ndarray | None,
 ) -> Fitted:  # fmt: skip
-    """Estimates of reduced bias; of a negative binomial with free alpha those at alpha = 0 where there is no zero above.
+    """Estimates of reduced bias; of a negative binomial with free alpha at alpha = 0 where there is no zero above.
 
     `run` is `maximise_adjusted` for some rows, family and start.
     """
@@ -202,9 +205,10 @@ def adjusted_with_bound(
         return run(likelihood, family, start)
     p = likelihood.designs[0].width
     if start is None or start.size == p:
-        fixed = type(family)(alpha=max(starting_mean(family, likelihood.y, likelihood.weight)[1], 0.05))
+        guess = max(starting_mean(family, likelihood.y, likelihood.weight)[1], 0.05)
+        fixed = type(family)(alpha=guess)
         single = single_parameter(likelihood, fixed)
-        start = np.append(run(single, fixed, start).theta, fixed.alpha)
+        start = np.append(run(single, fixed, start).theta, guess)
     inside = run(likelihood, family, start)
     if inside.reason == "converged" and inside.theta[-1] > 0.0:
         return inside
@@ -278,7 +282,7 @@ def _vanish(
             return best, iteration, "converged", tuple(history)
         if iteration >= max_iter:
             return best, iteration, "max_iter", tuple(history)
-        moved = _move(problem, here, moves)
+        moved = _move(problem, here, moves, iteration >= TEDIOUS)
         if moved is None:
             reason = "converged" if best.decrement <= FLOOR else "stalled"
             return best, iteration, reason, tuple(history)
@@ -288,8 +292,18 @@ def _vanish(
         iteration += 1
 
 
-def _move(problem: Problem, here: Adjusted, moves: list[tuple[np.ndarray, np.ndarray]]) -> Adjusted | None:
-    """The next point: by Anderson's combination of steps where that shortens the score, else along the step."""
+def _move(
+    problem: Problem, here: Adjusted, moves: list[tuple[np.ndarray, np.ndarray]], tedious: bool = False
+) -> Adjusted | None:
+    """The next point: by Anderson's combination of steps where that shortens the score, else along the step.
+
+    Where neither does, or after many steps, by Newton's.
+    """
+    if tedious and here.decrement < problem.free.sum():
+        there = _newton(problem, here)
+        if there is not None:
+            moves.clear()
+            return there
     near = here.decrement < problem.free.sum()
     if moves and near:
         direction = _combined(here, moves, problem.free)
@@ -305,6 +319,45 @@ def _move(problem: Problem, here: Adjusted, moves: list[tuple[np.ndarray, np.nda
         t *= 0.5
         if np.all(here.theta + t * here.step == here.theta):
             break
+    moves.clear()
+    return None if tedious else _newton(problem, here)
+
+
+def _newton(problem: Problem, here: Adjusted) -> Adjusted | None:
+    """A step of Newton's method on the adjusted score, shortened until that is; None where there is none.
+
+    Its direction shortens the adjusted score in the metric of this point, whatever the model.
+    """
+    columns = np.flatnonzero(problem.free)
+    if columns.size > NEWTON_WIDTH:
+        return None
+    inner = here.evaluation.information[np.ix_(columns, columns)]
+    root = np.linalg.cholesky(inner / (scale := np.sqrt(inner.diagonal()))[:, None] / scale)
+    slopes = np.empty((columns.size, columns.size))
+    for k, j in enumerate(columns):
+        ends = []
+        for side in (1.0, -1.0):
+            theta = here.theta.copy()
+            theta[j] += side * DIFFERENCE * math.sqrt(here.phi) / scale[k]
+            there = problem.at(theta)
+            if there is None:
+                return None
+            ends.append(there.score[columns])
+        slopes[:, k] = (ends[0] - ends[1]) / (2.0 * DIFFERENCE * math.sqrt(here.phi))
+    # in units of standard errors: the residual L^-1 s and its slopes
+    residual = np.linalg.solve(root, here.score[columns] / scale)
+    matrix = np.linalg.solve(root, slopes / scale[:, None])
+    inside, *_ = np.linalg.lstsq(matrix, -residual, rcond=1e-12)
+    step = np.zeros_like(here.theta)
+    step[columns] = inside / scale
+    t = 1.0
+    for _ in range(2 * HALVINGS):
+        there = problem.at(here.theta + t * step) if np.isfinite(step).all() else None
+        if there is not None and here.length_of(there.score, problem.free) <= (1.0 - 1e-4 * t) * here.decrement:
+            gain = there.objective(here.phi) - here.objective(here.phi) if problem.has_objective else 0.0
+            if gain >= -SLACK * (abs(here.objective(here.phi)) + problem.model.count) or not problem.has_objective:
+                return there
+        t *= 0.5
     return None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import coordinates
+from ..adjustments import is_unbiased
 from ..blocks import Design
 from ..errors import (
     BoundaryWarning,
@@ -65,7 +66,8 @@ def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Rep
                 count=lik.total if model.weight_type == "frequency" else None,
             )  # fmt: skip
 
-        if model.bias_reduction is None:
+        kind = model.bias_reduction
+        if kind is None or is_unbiased(family, likelihood.kernels.links[0], kind):
             fitted = fit_with_bound(run, likelihood, family, start)
         else:
             from .biased import fit_adjusted
