@@ -115,6 +115,7 @@ class Result:
     notes: tuple[str, ...] = ()
     response: str = "y"
     seconds: float = 0.0
+    bias_reduction: str | None = None
     predictor: Any = field(default=None)
 
     @property
@@ -248,6 +249,7 @@ class Result:
             "n_iter": self.n_iter,
             "statistic": "t" if self.use_t else "z",
             "cov_type": self.cov_type,
+            "bias_reduction": self.bias_reduction,
             "dispersion_method": self.dispersion_method,
             "level": level,
             "weight_type": self.weight_type,

@@ -68,6 +68,10 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
         are written.
     bounds : dict, optional
         ``{"x1": (0, None)}``: lower and upper bounds of coefficients, or of all those of a term.
+    bias_reduction : {"mean", "median", "jeffreys"}, optional
+        Estimates of reduced bias, by an adjusted score, instead of maximum likelihood: finite where data are
+        separated. "mean" takes the first-order bias away, "median" centres the median of every coefficient,
+        "jeffreys" maximises the likelihood penalised by Jeffreys' prior.
     max_iter : int, default 100
         Steps at the most.
     tol : float, default 1e-20
@@ -136,6 +140,7 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
         cov_type: str = "expected",
         constraints: Any = None,
         bounds: Any = None,
+        bias_reduction: str | None = None,
         max_iter: int = 100,
         tol: float = 1e-20,
         start_params: Any = None,
@@ -152,6 +157,7 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
         self.cov_type = cov_type
         self.constraints = constraints
         self.bounds = bounds
+        self.bias_reduction = bias_reduction
         self.max_iter = max_iter
         self.tol = tol
         self.start_params = start_params
@@ -214,6 +220,9 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
         if source is not None:
             if self.constraints is not None or self.bounds:
                 raise InputError("constraints and bounds need the rows in memory; X is read in batches")
+            if self.bias_reduction is not None:
+                raise InputError("bias_reduction goes over the rows many times and needs them in memory; give X as an "
+                                 "array or a table")  # fmt: skip
             found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure, groups)
         else:
             found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure, groups)
@@ -400,6 +409,19 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
         _choose("weight_type", self.weight_type, WEIGHT_TYPES)
         _choose("missing", self.missing, ("raise", "drop"))
         read_cov_type(self.cov_type)
+        if self.bias_reduction is not None:
+            from ..adjustments import KINDS, check_adjustable
+
+            if not isinstance(self.bias_reduction, str) or self.bias_reduction not in KINDS:
+                raise InputError(f"bias_reduction: {self.bias_reduction!r} is not known; choose one of "
+                                 f"{', '.join(map(repr, KINDS))}, or None for maximum likelihood")  # fmt: skip
+            check_adjustable(family, self.bias_reduction)
+            if self.weight_type == "probability":
+                raise InputError("bias_reduction adjusts a likelihood, which rows with weight_type='probability' do "
+                                 "not have; use another weight_type, or leave bias_reduction out")  # fmt: skip
+            if self.constraints is not None or self.bounds:
+                raise InputError("bias_reduction has no adjusted score under constraints or bounds; leave one of the "
+                                 "two out")  # fmt: skip
         if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 0:
             raise InputError(f"max_iter must be a whole number of at least 0, got {self.max_iter!r}")
         if not isinstance(self.tol, (int, float, np.floating)) or not self.tol >= 0:

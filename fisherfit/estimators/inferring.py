@@ -74,20 +74,29 @@ class Inferring:
             floor = rounding_floor(likelihood, family, self.result_.nobs) if family.has_dispersion else 0.0
             maximum = at_maximum(likelihood, family, self.result_, separated, floor)
             if self.converged_ and self.result_.dispersion > 0.0 and not self.boundary_:
-                score = maximum.evaluation.score[maximum.free]
-                if held is None:
-                    square = float(score @ maximum.factor.solve(score))
-                else:
-                    square = score_within(
-                        maximum, directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
-                    )
-                far = math.sqrt(abs(square) / self.result_.dispersion)
+                far = self._distance(family, maximum, held)
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
                     raise InputError(
-                        f"these are not the rows of the fit: their likelihood has its maximum {far:.2g} standard "
-                        "errors from the estimates; give X, y, sample_weight, offset and exposure as to fit"
+                        f"these are not the rows of the fit: what they estimate is {far:.2g} standard errors away; "
+                        "give X, y, sample_weight, offset and exposure as they were given to fit"
                     )
         return maximum, data
+
+    def _distance(self: Any, family: Any, maximum: Maximum, held: Any) -> float:
+        """How far the estimates are from those of these rows, in standard errors."""
+        if self.bias_reduction is not None:
+            from ..bias import adjusted_distance
+
+            return adjusted_distance(
+                maximum.likelihood, family, maximum.theta, self.bias_reduction, maximum.phi, maximum.free
+            )
+        if held is None:
+            score = maximum.evaluation.score[maximum.free]
+            square = float(score @ maximum.factor.solve(score))
+        else:  # under restrictions the score vanishes in the directions that they leave
+            left = directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
+            square = score_within(maximum, left)
+        return math.sqrt(abs(square) / maximum.phi)
 
     def _observations(self: Any, data: Prepared) -> float:
         """The number of observations, as the fit counts them."""

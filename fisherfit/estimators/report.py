@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import coordinates
+from ..adjustments import is_unbiased
 from ..blocks import Design
 from ..errors import (
     BoundaryWarning,
@@ -73,7 +74,13 @@ def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Rep
 
             return maximise_constrained(lik, fam, restrictions, **options)
 
-        fitted = fit_with_bound(run, likelihood, family, start)
+        kind = model.bias_reduction
+        if kind is None or is_unbiased(family, likelihood.kernels.links[0], kind):
+            fitted = fit_with_bound(run, likelihood, family, start)
+        else:
+            from .biased import fit_adjusted
+
+            fitted = fit_adjusted(model, family, data, likelihood, start, canonical, callback)
     return _assemble(model, family, data, likelihood, fitted)
 
 
@@ -328,6 +335,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         "dropped_rows": data.dropped,
         "notes": tuple(message for message, _ in notes),
         "response": data.response_name,
+        "bias_reduction": model.bias_reduction,
     }
     notes = [(m, k) for m, k in notes if k is not UserWarning]
     return Report(
