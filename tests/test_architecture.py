@@ -44,8 +44,12 @@ LAYERS = [
     {"summary", "result"},
     {"maximum"},
     {"restricted"},
+    {"tangents", "densities", "mixing"},
+    {"uncertain", "altered"},
+    {"nodes"},
+    {"predictive", "margins"},
     {"estimators"},
-    {"warming"},
+    {"warming", "adapters"},
     {"cli", "__init__"},
 ]
 HEAVY = ("sklearn", "pandas", "scipy.stats", "matplotlib", "formulaic", "dask", "statsmodels", "polars", "rich")

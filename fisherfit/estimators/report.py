@@ -50,6 +50,8 @@ class Report:
     separation: Separation
     boundary: dict[str, Any]
     warnings: list[tuple[str, type[Warning]]]
+    #: where columns are dependent, the covariance of what is estimable and a basis of what vanishes
+    estimable: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Report:
@@ -182,6 +184,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         name = names[int(np.argmax(np.isinf(coefficients)))]
         raise InputError(f"the values of column {name!r} are so small that its coefficient is not a float; rescale it")
     aliased: list[str] = []
+    determined = None
     estimable = np.ones(size, bool)
     if fitted.null.shape[1]:
         aliased = [names[design.position[j]] for j in np.flatnonzero(~fitted.kept[:p])]
@@ -189,6 +192,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         null = coordinates.transform(design, fitted.null)
         coefficients[:p], covariance, estimable[:p] = minimum_norm(coefficients[:p], covariance, null, design.intercept)
         if covariance is not None:
+            determined = covariance.copy(), null
             with np.errstate(all="ignore"):
                 bse = np.sqrt(np.diag(covariance))
         notes.append((
@@ -307,6 +311,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         fitted.separation if data.kept_rows is None else replace(fitted.separation, rows=rows),
         boundary,
         notes,
+        determined,
     )
 
 
