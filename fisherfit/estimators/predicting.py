@@ -141,6 +141,140 @@ class Predicting:
         rows = predicted(self._predictor, self.result_, X, offset, exposure)
         return distribution(rows, _weights(sample_weight, rows), parameter_uncertainty)
 
+    def marginal_effects(
+        self: Any,
+        X: Any,
+        at: Any = "overall",
+        columns: Any = None,
+        kind: str = "dydx",
+        scale: str = "mean",
+        dummy: bool = True,
+        level: float = 0.95,
+        offset: Any = None,
+        exposure: Any = None,
+        sample_weight: Any = None,
+    ) -> pd.DataFrame:
+        """How much the mean changes with each column: average marginal effects, at means, or at values.
+
+        The effect of a number is a derivative, taken through whatever the formula makes of the column. The effect of
+        a category, or of a column of zeros and ones, is the difference from the mean at the reference level.
+
+        Parameters
+        ----------
+        X : array or table of shape (m, p)
+            The rows to average over: those of the fit, or others.
+        at : {"overall", "mean", "median"} or dict, default "overall"
+            ``"overall"`` averages the effects at every row. ``"mean"`` and ``"median"`` take them at one row with the
+            means or medians of the numbers and the most frequent level of categories. A dict of values, such as
+            ``{"age": [20, 40]}``, sets these in all rows and averages over the rest, for every combination.
+        columns : str or list of str, optional
+            Columns of the table; by default all that the model uses.
+        kind : {"dydx", "eyex", "dyex", "eydx"}, default "dydx"
+            dy/dx, or with logarithms: d log y / d log x (elasticity), dy / d log x, d log y / dx.
+        scale : {"mean", "link"}, default "mean"
+            Effects on the mean, or on the linear predictor.
+        dummy : bool, default True
+            Whether a column of zeros and ones is compared at 0 and 1; False takes its derivative.
+        level : float, default 0.95
+            Confidence level, strictly between 0 and 1.
+        offset, exposure : array of shape (m,), scalar or column name, optional
+            As in `predict`.
+        sample_weight : array of shape (m,), scalar or column name, optional
+            Weights of the rows in the average.
+
+        Returns
+        -------
+        pandas.DataFrame
+            A row for every number and every level but the reference. Columns: the effect under the name of its
+            kind, ``std err`` (delta method), ``t`` or ``z`` with its p-value, ``lower`` and ``upper``.
+
+        Raises
+        ------
+        InputError
+            For arguments that cannot be used, and for a formula with a kink or a jump at some row.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> birthwt = ff.datasets.load("birthwt")
+        >>> model = ff.GLM("binomial", formula="low ~ age + np.log(lwt) + race + smoke").fit(birthwt)
+        >>> model.marginal_effects(birthwt)[["dydx", "std err"]].round(4)
+                               dydx  std err
+        age                 -0.0043   0.0066
+        lwt                 -0.0028   0.0014
+        race[black - white]  0.2408   0.1049
+        race[other - white]  0.1756   0.0774
+        smoke                0.2052   0.0728
+        """
+        self._check_fitted()
+        from .. import margins
+        from ..predictive import check_level
+
+        check_level(level)
+        if not isinstance(dummy, bool):
+            raise InputTypeError(f"dummy must be True or False, got {dummy!r}")
+        rows = margins.Margins(self._predictor, self.result_, X, offset, exposure, sample_weight, scale)
+        return margins.marginal_effects(rows, at, columns, kind, dummy, level)
+
+    def average_prediction(
+        self: Any,
+        X: Any,
+        by: Any = None,
+        at: Any = "overall",
+        scale: str = "mean",
+        level: float = 0.95,
+        offset: Any = None,
+        exposure: Any = None,
+        sample_weight: Any = None,
+    ) -> pd.DataFrame:
+        """Averages of predictions over rows, with standard errors: over all, by groups, or at set values.
+
+        Parameters
+        ----------
+        X : array or table of shape (m, p)
+            The rows to average over.
+        by : str or list of str, optional
+            Columns of the table; an average is taken in each group of rows that agree in them.
+        at : {"overall", "mean", "median"} or dict, default "overall"
+            As in `marginal_effects`: a dict sets columns in all rows, which makes averages comparable.
+        scale : {"mean", "link"}, default "mean"
+            Average means, or linear predictors.
+        level : float, default 0.95
+            Confidence level, strictly between 0 and 1.
+        offset, exposure : array of shape (m,), scalar or column name, optional
+            As in `predict`.
+        sample_weight : array of shape (m,), scalar or column name, optional
+            Weights of the rows in the average.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns: the average under the name of its scale, ``std err``, ``t`` or ``z`` with its p-value for an
+            average of 0, ``lower`` and ``upper``.
+
+        Raises
+        ------
+        InputError
+            For arguments that cannot be used.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> birthwt = ff.datasets.load("birthwt")
+        >>> model = ff.GLM("binomial", formula="low ~ age + lwt + smoke").fit(birthwt)
+        >>> model.average_prediction(birthwt, at={"smoke": [0, 1]})[["mean", "std err"]].round(4).reset_index()
+           smoke    mean  std err
+        0      0  0.2566   0.0404
+        1      1  0.3972   0.0557
+        """
+        self._check_fitted()
+        from .. import margins
+        from ..predictive import check_level
+
+        check_level(level)
+        rows = margins.Margins(self._predictor, self.result_, X, offset, exposure, sample_weight, scale)
+        return margins.average_prediction(rows, by, at, level)
+
 
 def _weights(sample_weight: Any, rows: Any) -> Any:
     """Weights of new rows, read; None for none."""
