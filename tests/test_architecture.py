@@ -58,8 +58,12 @@ LAYERS = [
     {"seeking", "unbounded"},
     {"edges"},
     {"profiles", "deltas"},
+    {"tangents", "densities", "mixing"},
+    {"uncertain", "altered"},
+    {"nodes"},
+    {"predictive", "margins"},
     {"estimators"},
-    {"warming"},
+    {"warming", "adapters"},
     {"cli", "__init__"},
 ]
 HEAVY = ("sklearn", "pandas", "scipy.stats", "matplotlib", "formulaic", "dask", "statsmodels", "polars", "rich")

@@ -30,6 +30,7 @@ from ._estimator import Estimator
 from .batched import fit_batches
 from .inferring import Inferring
 from .intervals import Intervals
+from .predicting import Predicting
 from .report import Report, report
 from .robust import Robust
 from .testing import Testing
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class GLM(Robust, Testing, Intervals, Inferring, Estimator):
+class GLM(Robust, Testing, Intervals, Predicting, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -240,7 +241,7 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             return report(self, family, data, likelihood), data
 
-    def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
+    def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean", se: bool = False) -> Any:
         """Predictions for new rows.
 
         Parameters
@@ -251,10 +252,21 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
             As in `fit`. Named columns are remembered; arrays must be given again.
         kind : {"mean", "link"}, default "mean"
             The mean response, or the linear predictor.
+        se : bool, default False
+            Also standard errors, by the delta method for the mean: then the return value is a table.
 
         Returns
         -------
-        array of shape (m,)
+        array of shape (m,), or pandas.DataFrame
+            With ``se=True`` a table with a column called as `kind` and a column ``std err``, by the row labels of X. A
+            standard error is NaN where the columns of the fit are dependent and do not determine the prediction,
+            and infinite (on the link scale; NaN for the mean) where a coefficient that it needs is.
+
+        Raises
+        ------
+        InputError
+            For rows that differ from those of the fit in kind, and with ``se=True`` where the covariance of the
+            coefficients was not formed.
 
         Examples
         --------
@@ -262,8 +274,15 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
         >>> x = np.arange(5.0)[:, None]
         >>> ff.GLM().fit(x, [1.0, 3.0, 5.0, 7.0, 9.5]).predict([[10.0]]).round(2)
         array([21.9])
+        >>> ff.GLM().fit(x, [1.0, 3.0, 5.0, 7.0, 9.5]).predict([[10.0]], se=True).round(3)
+           mean  std err
+        0  21.9    0.469
         """
         self._check_fitted()
+        if se:
+            from ..uncertain import standard_errors
+
+            return standard_errors(self._predictor, self.result_, X, offset, exposure, kind)
         return np.asarray(self._predictor.predict(X, offset, exposure, kind))
 
     def score(
@@ -445,7 +464,9 @@ class GLM(Robust, Testing, Intervals, Inferring, Estimator):
                 MissingValuesWarning,
                 stacklevel=3,
             )
-        predictor = Predictor(data.terms, family, links, found.coefficients, data.offset_names, data.design.n, needs)
+        predictor = Predictor(
+            data.terms, family, links, found.coefficients, data.offset_names, data.design.n, needs, found.estimable
+        )
         result = Result(predictor=predictor, seconds=seconds, **found.result)
         p = data.design.width
         mean = found.coefficients[:p]

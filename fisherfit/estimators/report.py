@@ -53,6 +53,8 @@ class Report:
     boundary: dict[str, Any]
     warnings: list[tuple[str, type[Warning]]]
     constraints: Any = None
+    #: where columns are dependent, the covariance of what is estimable and a basis of what vanishes
+    estimable: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Report:
@@ -215,6 +217,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if keeping is not None:
         covariance, bse = _keep_to(keeping, coefficients, covariance, bse, notes)
     aliased: list[str] = []
+    determined = None
     estimable = np.ones(size, bool)
     if fitted.null.shape[1]:
         aliased = [names[design.position[j]] for j in np.flatnonzero(~fitted.kept[:p])]
@@ -222,6 +225,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         null = coordinates.transform(design, fitted.null)
         coefficients[:p], covariance, estimable[:p] = minimum_norm(coefficients[:p], covariance, null, design.intercept)
         if covariance is not None:
+            determined = covariance.copy(), null
             with np.errstate(all="ignore"):
                 bse = np.sqrt(np.diag(covariance))
         notes.append((
@@ -349,6 +353,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         boundary,
         notes,
         None if keeping is None else _shown(keeping, names, phi),
+        determined,
     )
 
 
