@@ -27,6 +27,7 @@ from ..response import WEIGHT_TYPES
 from ..result import Result
 from ._estimator import Estimator
 from .batched import fit_batches
+from .diagnosing import Diagnosing
 from .inferring import Inferring
 from .report import Report, report
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
 
-class GLM(Inferring, Estimator):
+class GLM(Inferring, Diagnosing, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
