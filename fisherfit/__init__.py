@@ -36,7 +36,7 @@ from .families import (
 from .links import Power
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import checks, datasets, plots
     from .check import check_family
     from .errors import ConvergenceWarning
     from .estimators.grouped import GroupedGLM
@@ -72,16 +72,18 @@ __all__ = [
     "Support",
     "Tweedie",
     "check_family",
+    "checks",
     "datasets",
     "families",
     "links",
+    "plots",
     "warmup",
 ]
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
-    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "check_family": ".check", "datasets": "",
-    "warmup": ".warming",
+    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "check_family": ".check", "checks": "",
+    "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

@@ -1,8 +1,8 @@
 """Anscombe's residuals: A(y) - A(mu) over A'(mu) sqrt(V(mu)), where A is the integral of V^(-1/3).
 
-A makes the distribution as symmetric as a function of y can (McCullagh & Nelder, 1989, section 2.4.2; Barndorff-Nielsen,
-1978). Closed forms for the families of the package; for others with a variance function, the integral by the
-double-exponential rule, which the singularities of V^(-1/3) at the ends of the support do not disturb.
+A makes the distribution as symmetric as a function of y can (McCullagh & Nelder, 1989, section 2.4.2). Closed forms for
+the families of the package; for others with a variance function, the integral by the double-exponential rule, which
+the singularities of V^(-1/3) at the ends of the support do not disturb.
 """
 
 from __future__ import annotations
@@ -12,8 +12,17 @@ from typing import Any
 import numpy as np
 from scipy import special as sp
 
-from .families import Binomial, ExponentialDispersion, Family, Gamma, InverseGaussian, NegativeBinomial, Normal, Poisson
-from .families import Tweedie
+from .families import (
+    Binomial,
+    ExponentialDispersion,
+    Family,
+    Gamma,
+    InverseGaussian,
+    NegativeBinomial,
+    Normal,
+    Poisson,
+    Tweedie,
+)
 
 THIRD = 1.0 / 3.0
 

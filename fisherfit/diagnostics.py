@@ -55,7 +55,8 @@ class Diagnostics:
     unit : array of shape (n,)
         The weight of one repetition of a row in the log-likelihood.
     share, factor : arrays of shape (n,)
-        The dispersion of a row is phi / share; the term of its log-density that is free of the mean counts factor times.
+        The dispersion of a row is phi / share; the term of its log-density that is free of the mean counts factor
+        times.
     copies : array of shape (n,)
         How often a row is repeated.
     separated : boolean array of shape (n,)
@@ -323,7 +324,7 @@ class Diagnostics:
         return self._labelled(estimates, places, chosen)
 
     def dfbetas(self, rows: Any = None, columns: Any = None) -> pd.DataFrame:
-        """How many standard errors the coefficients move when a row is left out (full estimate minus one-step estimate).
+        """How many standard errors the coefficients move when a row is left out, by one step: all rows minus the rest.
 
         Parameters
         ----------

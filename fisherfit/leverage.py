@@ -14,7 +14,7 @@ from .likelihood import Likelihood, expand
 
 
 def inverse_root(information: np.ndarray, free: np.ndarray) -> np.ndarray | None:
-    """R of shape (size, q) with R R' = information^-1 on the free coordinates; None where it is not positive definite."""
+    """R, (size, q), with R R' = information^-1 on the free coordinates; None where it is not positive definite."""
     from scipy.linalg import solve_triangular
 
     inside = information[np.ix_(free, free)]

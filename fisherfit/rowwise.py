@@ -95,9 +95,8 @@ def _compiled_base(kernels: Kernels) -> Callable[..., Any]:
                     value = factor[i] * base(y[i], phi / share[i], *given)[0]
                 out[i] = value
 
-        row_bases.__name__ = row_bases.__qualname__ = (
-            f"row_bases_{kernels.family.name}_{len(kernels.family.parameters)}"
-        )
+        name = f"row_bases_{kernels.family.name}_{len(kernels.family.parameters)}"
+        row_bases.__name__ = row_bases.__qualname__ = name
         _bases[key] = compile_kernel(row_bases, True) if own_family else forgiving(row_bases)
     return _bases[key]
 

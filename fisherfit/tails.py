@@ -45,7 +45,7 @@ def tails(family: Family, y: np.ndarray, theta: list[np.ndarray], phi: Any) -> T
         if isinstance(family, Poisson):
             return _poisson(y, mu)
         if isinstance(family, NegativeBinomial):
-            alpha = np.broadcast_to(family.alpha if len(theta) == 1 else theta[1], y.shape).astype(float)
+            alpha = np.full(y.shape, family.alpha) if len(theta) == 1 else theta[1]
             return _negative_binomial(y, mu, alpha)
         if isinstance(family, Binomial):
             trials = 1.0 / np.broadcast_to(np.asarray(phi, float), y.shape)

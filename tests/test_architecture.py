@@ -59,6 +59,8 @@ LAYERS = [
     {"restricted", "leverage"},
     {"leave_one_out"},
     {"diagnostics"},
+    {"outcome"},
+    {"calibrated"},
     {"checks"},
     {"plots"},
     {"estimators"},
