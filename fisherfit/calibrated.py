@@ -22,7 +22,7 @@ def hosmer_lemeshow(diagnostics: Diagnostics, groups: int = 10) -> Check:
     diagnostics : Diagnostics
         Of a binomial model.
     groups : int, default 10
-        Groups of about equal size, by quantiles of the fitted probability; rows with the same probability stay together.
+        Groups of about equal size, by quantiles of the fitted probability; equal probabilities stay together.
 
     Returns
     -------
@@ -151,9 +151,7 @@ def probabilities(y: Any, predicted: Any, weight: Any) -> tuple[np.ndarray, np.n
         rows = d.present
         return d.y[rows], d.fitted[rows], (d.share * d.factor * d.copies)[rows]
     if predicted is None:
-        raise InputError(
-            "give the predicted probabilities: calibration(y, model.predict(X)), or the diagnostics of a fit"
-        )
+        raise InputError("give the predicted probabilities, (y, model.predict(X)), or the diagnostics of a fit")
     y, p = np.asarray(y, float).ravel(), np.asarray(predicted, float).ravel()
     f = np.ones(y.size) if weight is None else np.asarray(weight, float).ravel()
     if not y.size == p.size == f.size:
@@ -169,7 +167,7 @@ def probabilities(y: Any, predicted: Any, weight: Any) -> tuple[np.ndarray, np.n
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, f: np.ndarray, offset: Any) -> tuple[np.ndarray, np.ndarray, float]:
-    """A small logistic regression by Newton steps, halved while the likelihood falls: coefficients, covariance, value."""
+    """A small logistic regression by Newton steps, halved if need be: coefficients, covariance, value."""
 
     def value(b: np.ndarray) -> float:
         eta = b @ x + offset

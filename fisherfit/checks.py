@@ -76,8 +76,9 @@ def overdispersion(diagnostics: Diagnostics, method: str = "score", alternative:
         chi2, df = _sum(copies * d.resid_pearson**2), float(d.maximum.result.df_resid)
         if not df > 0.0:
             raise InputError("the model has no residual degrees of freedom, so that there is nothing to test")
-        return Check("Pearson's X^2 for overdispersion", "the variance is that of the model", chi2,
-                     float(special.chdtrc(df, chi2)), f"chi^2 with {df:g} df", {"ratio X^2 / df": chi2 / df})  # fmt: skip
+        p = float(special.chdtrc(df, chi2))
+        return Check("Pearson's X^2 for overdispersion", "the variance is that of the model", chi2, p,
+                     f"chi^2 with {df:g} df", {"ratio X^2 / df": chi2 / df})  # fmt: skip
     rows = d.present
     y, mu, f, h = d.y[rows], d.fitted[rows], d.copies[rows], d.leverage[rows]
     if isinstance(d.family, Binomial):
@@ -110,8 +111,8 @@ def _tarone(y: np.ndarray, p: np.ndarray, trials: np.ndarray, f: np.ndarray, met
     if method == "regression":
         raise InputError("the regression test is for counts without an upper end; use method='score'")
     if not (trials > 1.0).any():
-        raise InputError("a response of 0 and 1 has the variance of its mean and cannot be overdispersed; give counts of "
-                         "several trials to a row")  # fmt: skip
+        raise InputError("a response of 0 and 1 has the variance of its mean and cannot be overdispersed; give "
+                         "counts of several trials to a row")  # fmt: skip
     k = y * trials
     score = k * (k - 1.0) / p + (trials - k) * (trials - k - 1.0) / (1.0 - p) - trials * (trials - 1.0)
     z = float(np.sum(f * score)) / math.sqrt(2.0 * float(np.sum(f * trials * (trials - 1.0))))
@@ -178,7 +179,7 @@ def zero_inflation(diagnostics: Diagnostics, two_sided: bool = False) -> Check:
                  float(p), "N(0, 1), two-sided" if two_sided else "N(0, 1), one-sided", found)  # fmt: skip
 
 
-def link(diagnostics: Diagnostics, powers: tuple[int, ...] = (2,)) -> Check:
+def link(diagnostics: Diagnostics, powers: int | tuple[int, ...] = 2) -> Check:
     """Is the link right, and the linear predictor linear? Powers of the linear predictor as further columns.
 
     Pregibon's test of the link (1980, Applied Statistics 29, 15-24), Ramsey's RESET for the normal family, as a score
@@ -189,7 +190,7 @@ def link(diagnostics: Diagnostics, powers: tuple[int, ...] = (2,)) -> Check:
     ----------
     diagnostics : Diagnostics
         Of any fit; further parameters (alpha) are held at their estimates.
-    powers : tuple of int, default (2,)
+    powers : int or tuple of int, default 2
         The powers to add, each at least 2.
 
     Returns
@@ -205,8 +206,8 @@ def link(diagnostics: Diagnostics, powers: tuple[int, ...] = (2,)) -> Check:
     True
     """
     d = of_diagnostics(diagnostics)
-    powers = tuple(powers) if not isinstance(powers, (int, np.integer)) else (int(powers),)
-    if not powers or any(not isinstance(k, (int, np.integer)) or k < 2 for k in powers):
+    added = np.atleast_1d(np.asarray(powers))
+    if not (added.ndim == 1 and added.size and added.dtype.kind == "i" and (added >= 2).all()):
         raise InputError(f"powers must be whole numbers of at least 2, got {powers!r}")
     maximum, rows = d.maximum, d.present
     p = maximum.design.width
@@ -215,7 +216,7 @@ def link(diagnostics: Diagnostics, powers: tuple[int, ...] = (2,)) -> Check:
     total = w[rows].sum()
     centre = float(w[rows] @ eta[rows] / total)
     spread = math.sqrt(float(w[rows] @ (eta[rows] - centre) ** 2 / total)) or 1.0
-    z = np.stack([np.where(rows, ((eta - centre) / spread) ** k, 0.0) for k in powers])
+    z = np.stack([np.where(rows, ((eta - centre) / spread) ** k, 0.0) for k in added.tolist()])
     free = maximum.free[:p]
     information = maximum.evaluation.information[:p, :p][np.ix_(free, free)]
     cross = np.stack([d._mean_only.weighted_sums(None, w * column, 0)[1][free] for column in z])
@@ -230,7 +231,7 @@ def link(diagnostics: Diagnostics, powers: tuple[int, ...] = (2,)) -> Check:
     s = vectors[:, kept].T @ ((z @ u) / scale)
     statistic = float(np.sum(s * s / values[kept]))
     null, result = "the link and the linear predictor are right", maximum.result
-    name = f"score test of the link (powers {', '.join(map(str, powers))} of the linear predictor)"
+    name = f"score test of the link (powers {', '.join(map(str, added.tolist()))} of the linear predictor)"
     if not d.family.has_dispersion and result.dispersion == 1.0:
         return Check(name, null, statistic, float(special.chdtrc(df, statistic)), f"chi^2 with {df} df")
     rest = float(result.df_resid) - df
@@ -303,8 +304,8 @@ def _anderson_darling(x: float) -> float:
 
 def _no_precisions(d: Diagnostics) -> None:
     if not np.all(d.unit[d.present] == 1.0):
-        raise InputError("the sample_weight of this fit are no frequencies, so that the rows are no counts of the model; "
-                         "this test needs weight_type='frequency' or no weights")  # fmt: skip
+        raise InputError("the sample_weight of this fit are no frequencies, so that the rows are no counts of the "
+                         "model; this test needs weight_type='frequency' or no weights")  # fmt: skip
 
 
 def _sum(values: np.ndarray) -> float:

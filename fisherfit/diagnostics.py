@@ -20,8 +20,8 @@ from .errors import InputError
 from .families import ExponentialDispersion, Family, NegativeBinomial
 from .kernels import EXPECTED, OBSERVED, kernels_of
 from .leave_one_out import changes, corrected_scores, observed_root
-from .leverage import inverse_root, quadratic_forms
 from .maximum import Maximum
+from .rowforms import inverse_root, quadratic_forms
 from .rowwise import base_terms_by_row, objectives
 from .tails import normal_scores, tails
 
@@ -395,6 +395,29 @@ class Diagnostics:
         if kind not in RESIDUALS:
             raise InputError(f"kind: {kind!r} is not known; choose one of {', '.join(RESIDUALS)}")
         return np.asarray(getattr(self, kind if kind.startswith("std_") else f"resid_{kind}"))
+
+    def simulated(self, random_state: Any = 0) -> Diagnostics:
+        """Diagnostics of responses drawn from the fitted model, the coefficients held: what residuals look like if it
+        is right.
+
+        Raises
+        ------
+        InputError
+            For a user's family that has no ``sample``.
+        """
+        sample: Any = getattr(self.family, "sample", None)
+        if sample is None:
+            raise InputError(f"the family {self.family.name} has no sample(rng, {', '.join(self.family.parameters)}); "
+                             "define one to simulate from it")  # fmt: skip
+        divides = self.family.has_dispersion or self.family.takes_trials
+        with np.errstate(all="ignore"):
+            drawn = sample(np.random.default_rng(random_state), *self.theta, *((self._row_phi,) if divides else ()))
+        y = np.where(self.present, np.asarray(drawn, float), self.y)
+        likelihood = replace(self.maximum.likelihood, y=np.ascontiguousarray(y))
+        out = replace(self, maximum=replace(self.maximum, likelihood=likelihood))
+        known = ("eta", "theta", "present", "fitted", "leverage")
+        out.__dict__.update({name: getattr(self, name) for name in known})
+        return out
 
     def influential(self, count: int = 10) -> pd.DataFrame:
         """The rows with the largest Cook's distance, the first one first."""

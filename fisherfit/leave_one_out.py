@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import InputError
-from .leverage import inverse_root, matrices, parts_of
 from .likelihood import Likelihood, expand
 from .maximum import Maximum
+from .rowforms import inverse_root, matrices, parts_of
 
 SOLE = 1e-10  # determinant of I - W Z below which a row alone determines a coefficient
 

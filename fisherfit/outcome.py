@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from .diagnostics import Diagnostics
 from .errors import InputError
 
@@ -40,8 +38,8 @@ class Check:
     def __repr__(self) -> str:
         p = f"p = {self.p_value:.3g}" if not self.p_value < 1e-300 else "p < 1e-300"
         lines = [f"{self.name}: {self.statistic:.5g} ({self.law}), {p}", f"null hypothesis: {self.null}"]
-        lines += [f"{key}: {value:.6g}" if isinstance(value, float) else f"{key}: {value}"
-                  for key, value in self.details.items() if np.isscalar(value)]  # fmt: skip
+        lines += [f"{key}: {value:.6g}"
+                  for key, value in self.details.items() if isinstance(value, float)]  # fmt: skip
         return "\n".join(lines)
 
 

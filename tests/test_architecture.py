@@ -56,7 +56,7 @@ LAYERS = [
     {"columnwise"},
     {"summary", "result"},
     {"maximum"},
-    {"restricted", "leverage"},
+    {"restricted", "rowforms"},
     {"leave_one_out"},
     {"diagnostics"},
     {"outcome"},

@@ -1,8 +1,8 @@
-"""Leverage: how far the fit of a row follows its own response.
+"""Quadratic forms of the rows, x_ij' (R R')_jk x_ik: what leverage and leaving a row out are made of.
 
-With K parameters, each with a design of its own, a row has the K x K matrix H_ii = W_i^(1/2) X_i F^-1 X_i' W_i^(1/2);
-with one parameter it is the diagonal of the hat matrix of the weighted regression (Pregibon, 1981, Annals of
-Statistics 9, 705-724). Rows are expanded a block at a time: nothing of size n x p is made.
+With K parameters, each with a design of its own, a row has the K x K matrix X_i F^-1 X_i'; weighted by its information
+it is the leverage, for one parameter the diagonal of the hat matrix of the weighted regression (Pregibon, 1981, Annals
+of Statistics 9, 705-724). Rows are expanded a block at a time: nothing of size n x p is made.
 """
 
 from __future__ import annotations
