@@ -56,7 +56,8 @@ def rootogram(diagnostics: Diagnostics, most: int | None = None, ax: Axes | None
            label="observed")  # fmt: skip
     ax.plot(counts, top, color=RED, linewidth=1.6, marker="o", markersize=3.0, label="expected")
     ax.axhline(0.0, color=INK, linewidth=0.9)
-    ax.use_sticky_edges = False
+    ax.use_sticky_edges = False  # a bar below 0 does not end at the frame
+    ax.margins(y=0.05)
     ax.set_xlabel(d.response_name)
     ax.set_ylabel("square root of frequency")
     ax.legend(frameon=False, fontsize="small", loc="upper right")
