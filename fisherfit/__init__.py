@@ -38,7 +38,7 @@ from .families import (
 from .links import Power
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import checks, datasets, plots
     from .anova_table import anova
     from .check import check_family
     from .errors import ConvergenceWarning
@@ -78,16 +78,18 @@ __all__ = [
     "Tweedie",
     "anova",
     "check_family",
+    "checks",
     "datasets",
     "families",
     "links",
+    "plots",
     "warmup",
 ]
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
     "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
-    "check_family": ".check", "datasets": "", "warmup": ".warming",
+    "check_family": ".check", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

@@ -28,6 +28,7 @@ from ..response import WEIGHT_TYPES
 from ..result import Result
 from ._estimator import Estimator
 from .batched import fit_batches
+from .diagnosing import Diagnosing
 from .inferring import Inferring
 from .intervals import Intervals
 from .predicting import Predicting
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class GLM(Robust, Testing, Intervals, Predicting, Inferring, Estimator):
+class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
