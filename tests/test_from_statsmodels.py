@@ -70,7 +70,7 @@ def test_a_ported_script_gives_the_same(name, results):
             continue
         a, b = getattr(ours, number), getattr(theirs, number)
         if number in DIFFER.get(name, ()):
-            assert not a == pytest.approx(b, rel=1e-6), number
+            assert a != pytest.approx(b, rel=1e-6), number
         else:
             assert a == pytest.approx(b, rel=1e-9, abs=1e-9), number
 

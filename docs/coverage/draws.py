@@ -39,7 +39,7 @@ class Law:
 
 
 def design(n: int) -> np.ndarray:
-    """n rows, the same in all runs: x at the quantiles of the standard normal law in random order, z 0 and 1 in turn."""
+    """n rows, the same in all runs: x at normal quantiles in random order, z 0 and 1 in turn."""
     x = special.ndtri((np.arange(n) + 0.5) / n)
     return np.stack([np.random.default_rng(n).permutation(x), np.arange(n) % 2.0], axis=1)
 
