@@ -18,6 +18,7 @@ extensions = [
     "sphinx.ext.doctest",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "matplotlib.sphinxext.plot_directive",
 ]
 exclude_patterns = ["_build", "generated"]
 default_role = "py:obj"
@@ -28,6 +29,14 @@ html_title = f"{project} {release}"
 html_show_sphinx = False
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
+
+# figures of the gallery: run when the pages are built, shown with their code
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 130)]
+plot_rcparams = {"figure.figsize": (6.4, 3.6), "figure.constrained_layout.use": True}
+plot_apply_rcparams = True
 
 napoleon_google_docstring = False
 napoleon_use_rtype = False
