@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .groups import read_labels
 from .table import Table
 
 
@@ -44,6 +43,8 @@ def read_clusters(groups: Any, table: Table) -> Clusters:
     InputError, InputTypeError
         For a column that the table does not have, a wrong length or shape, more than two ways.
     """
+    from .groups import read_labels  # imports pandas
+
     ways = two_ways(groups)
     labels = [read_labels(way, table) for way in ways]
     return Clusters(
