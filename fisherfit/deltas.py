@@ -133,7 +133,7 @@ def _covariance(result: Result, covariance: Any) -> np.ndarray:
 def _read(function: str, names: Sequence[str]) -> Expression:
     """The expression, its names those of parameters."""
     try:
-        expression = read_expression(function, SimpleNamespace(names=tuple(names)), function)
+        expression = read_expression(function, SimpleNamespace(names=tuple(names)), function)  # type: ignore[arg-type]
     except FormulaError as error:
         text = str(error).replace("formula:", "function:", 1)
         if "has no column" in text:
@@ -302,7 +302,7 @@ def _linear(node: ast.expr, places: dict[str, int], size: int, source: str) -> t
         scope = {"__builtins__": {}, "np": np, **FUNCTIONS}
         return float(eval(compile(ast.Expression(node), "<function>", "eval"), scope)), nothing
     raise InputError(f"function: {shown(ast.unparse(node), 100)} in {shown(source, 200)} is not linear in the "
-                     "parameters; method='fieller' takes a ratio of two linear functions, such as '-Intercept / x'")  # fmt: skip
+                     "parameters; method='fieller' takes a ratio of two linear functions, as '-Intercept / x'")  # fmt: skip
 
 
 __all__ = ["Estimate", "function_of"]

@@ -181,6 +181,8 @@ class Profile:
             key, reason = (curve.name, target, method), curve.known[int(target > 0)]
             if reason:
                 value = np.copysign(np.inf, target) if reason == "infinite" else np.nan
+                if reason == "exact":
+                    value = curve.scale(float(curve.c @ self.maximum.theta))
                 self.ends[key] = End(float(value), reason)
             elif not np.isfinite(target):
                 self.ends[key] = End(np.nan, "degrees")
@@ -386,7 +388,8 @@ def profile_of(
                 curves.append(Curve(name, contrasts[j], ground, None, ("", ""), floor, scale))
                 continue
             if now is None or missing:
-                why = "rows" if at_bound else "aliased"
+                exact = maximum.phi <= 0.0 and maximum.result.standard_errors[j] == 0.0
+                why = "rows" if at_bound else "exact" if exact else "aliased"
                 curves.append(Curve(name, contrasts[j], None, None, (why, why), floor, scale))
                 continue
             point = point_at(
