@@ -58,6 +58,7 @@ LAYERS = [
     {"maximum"},
     {"restricted", "rowforms"},
     {"leave_one_out"},
+    {"influence"},
     {"diagnostics"},
     {"outcome"},
     {"calibrated"},

@@ -278,7 +278,7 @@ def influence(
     ax = axes(ax)
     ax.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
     dots(ax, h[shown], r[shown], d.cooks_distance[shown])
-    for i in d._largest(labels):
+    for i in d.largest(labels):
         ax.annotate(str(d.labels[i]), (h[i], r[i]), xytext=(4, 3), textcoords="offset points", fontsize="small")
     right = float(h[shown].max(initial=0.0)) * 1.15
     low, high = 1.2 * float(r[shown].min(initial=-2.0)), 1.2 * float(r[shown].max(initial=2.0))
