@@ -90,8 +90,8 @@ class Diagnostics:
 
     @property
     def phi(self) -> float:
-        """The dispersion in use."""
-        return self.maximum.phi
+        """The dispersion in use; NaN after an exact fit, which has none."""
+        return self.maximum.phi or float("nan")
 
     @property
     def rank(self) -> int:
@@ -427,7 +427,7 @@ class Diagnostics:
         if not self.family.has_dispersion:
             return 1.0
         estimated = result.dispersion_method in ("pearson", "deviance", "ml")
-        return float(result.dispersion_ml if estimated else result.dispersion)
+        return float(result.dispersion_ml if estimated else result.dispersion) or float("nan")
 
     @cached_property
     def _mean_only(self) -> Any:
