@@ -9,10 +9,12 @@ from . import families, links
 from .errors import (
     BoundaryWarning,
     CompilationWarning,
+    CovarianceWarning,
     ExactFitWarning,
     FisherfitError,
     FisherfitWarning,
     FormulaError,
+    HauckDonnerWarning,
     InputError,
     InputTypeError,
     MissingValuesWarning,
@@ -36,7 +38,8 @@ from .families import (
 from .links import Power
 
 if TYPE_CHECKING:
-    from . import datasets
+    from . import checks, datasets, plots
+    from .anova_table import anova
     from .check import check_family
     from .errors import ConvergenceWarning
     from .estimators.grouped import GroupedGLM
@@ -50,6 +53,7 @@ __all__ = [
     "BoundaryWarning",
     "CompilationWarning",
     "ConvergenceWarning",
+    "CovarianceWarning",
     "ExactFitWarning",
     "Family",
     "FisherfitError",
@@ -58,6 +62,7 @@ __all__ = [
     "Gamma",
     "Geometric",
     "GroupedGLM",
+    "HauckDonnerWarning",
     "InputError",
     "InputTypeError",
     "InverseGaussian",
@@ -71,17 +76,20 @@ __all__ = [
     "SeparationWarning",
     "Support",
     "Tweedie",
+    "anova",
     "check_family",
+    "checks",
     "datasets",
     "families",
     "links",
+    "plots",
     "warmup",
 ]
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
-    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "check_family": ".check", "datasets": "",
-    "warmup": ".warming",
+    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
+    "check_family": ".check", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

@@ -6,6 +6,9 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from .covtypes import KINDS, read_cov_type
+from .errors import InputError
+
 OK, INTERNAL, USAGE, NOT_CONVERGED, INTERRUPTED, CLOSED_PIPE = 0, 1, 2, 3, 130, 141
 
 EPILOG = """\
@@ -22,7 +25,6 @@ exit codes:
 """
 
 WEIGHT_TYPES = ("analytic", "frequency", "probability")
-COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
 
 class Parser(argparse.ArgumentParser):
@@ -98,7 +100,16 @@ def parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> Parse
         help="threads; results do not depend on it (default: all processors)",
     )
     output = fit.add_argument_group("output")
-    output.add_argument("--cov-type", choices=COV_TYPES, default="expected", help="standard errors (default: expected)")
+    output.add_argument(
+        "--cov-type",
+        type=_cov_type,
+        default="expected",
+        metavar="TYPE",
+        help=f"standard errors: {', '.join(KINDS)}; also 'cluster(CR3)', 'HAC(8)' (default: expected)",
+    )
+    output.add_argument(
+        "--groups", metavar="COL", action="append", help="column of groups for cluster; give it twice for two ways"
+    )
     output.add_argument("--level", type=_level, default=0.95, metavar="P", help="confidence level (default: 0.95)")
     output.add_argument(
         "--json",
@@ -118,6 +129,14 @@ def _output(text: str) -> str:
     if text.startswith("@") or "~" in text or text.lower().endswith((".csv", ".tsv", ".gz", ".parquet")):
         hint = "write it after DATA and FORMULA, or with FILE"
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of an output file; {hint}")
+    return text
+
+
+def _cov_type(text: str) -> str:
+    try:
+        read_cov_type(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 

@@ -100,6 +100,16 @@ class Design:
             sparse=None if self.sparse is None else self.sparse.take(rows),
         )
 
+    def take(self, rows: np.ndarray) -> Design:
+        """Some of the rows by their numbers, copied, in the order given."""
+        return replace(
+            self,
+            n=rows.size,
+            dense=tuple(a[rows] for a in self.dense),
+            categorical=tuple(Categorical(np.ascontiguousarray(c.codes[rows]), c.width) for c in self.categorical),
+            sparse=None if self.sparse is None else self.sparse.take(rows),
+        )
+
     def uncentred(self) -> Design:
         """The same columns without centring: then z is x times a power of two, exactly."""
         size = np.where(self.rounding > 0.0, self.rounding / self.inverse_scale, 1.0)

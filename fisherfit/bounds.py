@@ -85,7 +85,7 @@ def maximise(
         for row in np.flatnonzero(ends[side] & present & (np.abs(eta - limit) <= near))[: columns.size]:
             active[int(row)] = limit
     for iteration in range(5 * max_iter):
-        eta, loglik, u, w = _state(likelihood, x, theta, offset, active)
+        eta, loglik, u, w = _state(likelihood, x, theta, offset, active, limits, near)
         information, score = likelihood.weighted_sums(w, u)
         s, f = score[columns], information[np.ix_(columns, columns)]
         rows = sorted(active)
@@ -127,7 +127,7 @@ def maximise(
             trial = dict(active)
             if hit:
                 trial[blocking] = limits[0] if move[blocking] < 0 else limits[1]
-            _, value, _, _ = _state(likelihood, x, there, offset, trial)
+            _, value, _, _ = _state(likelihood, x, there, offset, trial, limits, near)
             if np.isfinite(value) and value >= loglik + 1e-4 * t * gain - 64 * EPS * (
                 abs(loglik) + phi * present.sum()
             ):
@@ -149,11 +149,19 @@ def maximise(
 
 
 def _state(
-    likelihood: Likelihood, x: np.ndarray, theta: np.ndarray, offset: np.ndarray, active: dict[int, float]
+    likelihood: Likelihood,
+    x: np.ndarray,
+    theta: np.ndarray,
+    offset: np.ndarray,
+    active: dict[int, float],
+    limits: tuple[float, float],
+    near: float,
 ) -> tuple[np.ndarray, float, np.ndarray, np.ndarray]:
     eta = x @ theta[: x.shape[1]] + offset
     for row, value in active.items():
         eta[row] = value
+    for limit in limits:  # a row that has just been released may be beyond its bound by rounding
+        eta[np.abs(eta - limit) <= near] = limit
     k = likelihood.kernels
     u, w = np.empty((1, eta.size)), np.empty((1, eta.size))
     loglik = k.rows(likelihood.y, likelihood.weight, eta[None], k.constants, OBSERVED, u, w)

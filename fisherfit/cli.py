@@ -88,6 +88,11 @@ def _run(argv: list[str]) -> int:
     return int(options.run(options))
 
 
+def _groups(names: list[str] | None) -> Any:
+    """One column of groups, or two."""
+    return names if names is None or len(names) > 1 else names[0]
+
+
 def _fit(options: Namespace) -> int:
     """``fisherfit fit``: read, fit, print."""
     from .estimators import GLM
@@ -116,7 +121,8 @@ def _fit(options: Namespace) -> int:
     ):
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", FisherfitWarning)
-        model.fit(table, sample_weight=options.weights, offset=options.offset, exposure=options.exposure)
+        model.fit(table, sample_weight=options.weights, offset=options.offset, exposure=options.exposure,
+                  groups=_groups(options.groups))  # fmt: skip
     if not options.quiet:
         used = [c for c in table if re.search(rf"(?<![\w.]){re.escape(str(c))}(?![\w.])", options.formula)]
         for name, (value, row) in nearly_numbers(table[used]).items():

@@ -77,8 +77,25 @@ def bound(design: Design, errors: np.ndarray) -> np.ndarray:
     return out[_user_order(design, errors.size)]
 
 
+def minimum_norm(
+    b: np.ndarray, covariance: np.ndarray | None, null: np.ndarray, intercept: bool
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Move along the null space to the slopes of least norm, in the user's units, the intercept outside."""
+    p = b.size
+    size = np.abs(null).max(axis=0)
+    null = null / np.where(size > 0, size, 1.0)
+    slopes = null[int(intercept) :]
+    along = np.linalg.pinv(np.vstack([np.zeros((int(intercept), slopes.shape[1])), slopes]))
+    estimable = np.all(np.abs(null) <= 1e-9, axis=1)
+    if covariance is not None:  # (I - N A) C (I - N A)'
+        covariance = np.nan_to_num(covariance)
+        covariance[:p] -= null @ (along @ covariance[:p])
+        covariance[:, :p] -= (covariance[:, :p] @ along.T) @ null.T
+    return b - null @ (along @ b), covariance, estimable
+
+
 def _user_order(design: Design, size: int) -> np.ndarray:
     return np.concatenate([np.argsort(design.position), np.arange(design.width, size)])
 
 
-__all__ = ["bound", "congruent", "contrast", "reached", "transform"]
+__all__ = ["bound", "congruent", "contrast", "minimum_norm", "reached", "transform"]

@@ -15,10 +15,12 @@ __all__ = [
     "BoundaryWarning",
     "CompilationWarning",
     "ConvergenceWarning",
+    "CovarianceWarning",
     "ExactFitWarning",
     "FisherfitError",
     "FisherfitWarning",
     "FormulaError",
+    "HauckDonnerWarning",
     "InputError",
     "InputTypeError",
     "MissingValuesWarning",
@@ -60,12 +62,20 @@ class BoundaryWarning(FisherfitWarning):
     """The maximum lies on the edge of the parameter space; see ``boundary_``."""
 
 
+class HauckDonnerWarning(FisherfitWarning):
+    """A Wald statistic falls while its coefficient grows: it understates the evidence; use ``method="lr"``."""
+
+
 class ExactFitWarning(FisherfitWarning):
     """The model reproduces the response exactly, so that the dispersion is zero or undefined."""
 
 
 class NonIntegerWarning(FisherfitWarning):
     """A count response has values that are not whole numbers; the log-likelihood is then undefined."""
+
+
+class CovarianceWarning(FisherfitWarning):
+    """A robust covariance is not what its formula asks for: leverage 1, say, or not positive semi-definite."""
 
 
 class MissingValuesWarning(FisherfitWarning):

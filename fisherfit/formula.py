@@ -227,6 +227,19 @@ def parse(text: str, table: Table) -> Outline:
     return Outline(text, response, intercept, tuple(terms), tuple(offsets), tuple(needed), frozenset(coded))
 
 
+def split_offsets(right: str, text: str) -> tuple[list[Any], bool, tuple[str, ...]]:
+    """The right side of a formula without a table: its terms, whether it has an intercept, its offsets."""
+    parsed, intercept = _terms(right, text)
+    terms, offsets = [], []
+    for term in parsed:
+        found = re.match(r"offset\((.*)\)$", term.factors[0].expr, re.DOTALL) if len(term.factors) == 1 else None
+        if found is None:
+            terms.append(term)
+        else:
+            offsets.append(found.group(1))
+    return terms, intercept, tuple(offsets)
+
+
 def _unquote(name: str) -> str:
     name = name.strip()
     return name[1:-1].strip() if len(name) > 1 and name[0] == name[-1] == "`" and "`" not in name[1:-1] else name
@@ -354,4 +367,4 @@ def response_of(terms: Any, table: Table) -> Any:
     return evaluate(terms.text.split("~")[0], table)
 
 
-__all__ = ["FormulaTerms", "Outline", "parse", "response_of"]
+__all__ = ["FormulaTerms", "Outline", "parse", "response_of", "split_offsets"]

@@ -74,6 +74,7 @@ class Likelihood:
     offset: np.ndarray | None = None
     threads: int = 1
     matrices: bool | None = None
+    repeats: np.ndarray | None = None  # how often every row counts, where weights are frequencies
 
     streamed = False
 
@@ -197,6 +198,21 @@ class Likelihood:
             y=self.y[rows].copy(),
             weight=self.weight[rows].copy(),
             offset=None if self.offset is None else self.offset[rows].copy(),
+            repeats=None if self.repeats is None else self.repeats[rows].copy(),
+        )
+
+    def take(self, rows: np.ndarray) -> Likelihood:
+        """The likelihood of some rows by their numbers, copied, in the order given."""
+        return replace(
+            self,
+            designs=tuple(
+                constant_design(rows.size, d.names[0]) if d.width == 1 and d.intercept else d.take(rows)
+                for d in self.designs
+            ),
+            y=self.y[rows],
+            weight=self.weight[rows],
+            offset=None if self.offset is None else self.offset[rows],
+            repeats=None if self.repeats is None else self.repeats[rows],
         )
 
     @cached_property
@@ -239,7 +255,8 @@ class Likelihood:
 
     def without(self, rows: np.ndarray) -> Likelihood:
         """The likelihood with weight zero for the rows where `rows` is True."""
-        return replace(self, weight=np.where(rows, 0.0, self.weight))
+        repeats = None if self.repeats is None else np.where(rows, 0.0, self.repeats)
+        return replace(self, weight=np.where(rows, 0.0, self.weight), repeats=repeats)
 
     def moments(self) -> tuple[float, float]:
         """Weighted means of y and of y^2."""

@@ -16,7 +16,6 @@ from . import coordinates
 from .blocks import Design
 from .errors import InputError
 from .families import ExponentialDispersion, Family, NegativeBinomial
-from .inference import minimum_norm
 from .kernels import EXPECTED, OBSERVED, SCORE, kernels_of
 from .likelihood import Evaluation, Likelihood
 from .linalg import Factor, cholesky
@@ -158,7 +157,7 @@ class Maximum:
         p, infinite = self.design.width, np.isinf(self.result.standard_errors)
         if self.null.shape[1]:
             null = coordinates.transform(self.design, self.null)
-            _, moved, estimable = minimum_norm(np.zeros(p), out, null, self.design.intercept)
+            _, moved, estimable = coordinates.minimum_norm(np.zeros(p), out, null, self.design.intercept)
             out = np.asarray(moved)
             lost = np.append(~estimable, np.zeros(self.theta.size - p, bool))
         elif infinite.any():  # coordinates along infinite coefficients stand still

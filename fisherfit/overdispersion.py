@@ -52,17 +52,24 @@ def fit_with_bound(
     better = inside.reason == "converged" and inside.theta[-1] > 0.0 and inside.loglik > at_edge
     if slope > 0.0 or better:
         return inside
+    return at_bound(poisson, edge, at_edge, slope)
+
+
+def at_bound(poisson: Fitted, edge: np.ndarray, loglik: float, slope: float) -> Fitted:
+    """The fit at alpha = 0, `slope` being the score of alpha there, as one of the model with alpha."""
     score = np.append(poisson.evaluation.score, slope)
+    p = poisson.point.size
     size = p + 1
     information, covariance = poisson.information, poisson.covariance
     if covariance is not None:
         information, covariance = np.zeros((size, size)), np.full((size, size), np.nan)
         information[:p, :p], covariance[:p, :p] = poisson.information, poisson.covariance
-    evaluation = replace(poisson.evaluation, loglik=at_edge, score=score, information=information)
+    evaluation = replace(poisson.evaluation, loglik=loglik, score=score, information=information)
     return replace(
         poisson, theta=np.append(poisson.theta, 0.0), point=edge, step=np.append(poisson.step, 0.0),
-        evaluation=evaluation, loglik=at_edge, information=information, covariance=covariance,
-        kept=np.append(poisson.kept, True), boundary_parameters=("alpha",), finite=np.append(poisson.finite, True),
+        evaluation=evaluation, loglik=loglik, information=information, covariance=covariance,
+        kept=np.append(poisson.kept, True), boundary_parameters=(*poisson.boundary_parameters, "alpha"),
+        finite=np.append(poisson.finite, True),
         widest=np.append(poisson.widest, np.nan) if poisson.widest.size else poisson.widest,
     )  # fmt: skip
 
@@ -92,10 +99,10 @@ def with_exact_alpha(fitted: Fitted, family: Family, likelihood: Likelihood, fix
         weight = np.where(fitted.separation.rows[start : start + part.n], 0.0, part.weight)
         mean = replace(part, kernels=kernels, designs=part.designs[:1], weight=weight)
         objective += float(mean.evaluate(fitted.point[:p], VALUE).loglik)
-        if not fitted.boundary_parameters and np.isfinite(alpha):
+        if "alpha" not in fitted.boundary_parameters and np.isfinite(alpha):
             mu = kernels.links[0].mean(mean.linear_predictor(fitted.point[:p]))
             exact += float(np.sum(weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
-    if fitted.boundary_parameters or not np.isfinite(alpha) or fitted.covariance is None:
+    if "alpha" in fitted.boundary_parameters or not np.isfinite(alpha) or fitted.covariance is None:
         return fitted, objective
     information, covariance = fitted.information.copy(), fitted.covariance.copy()
     information[-1, :] = information[:, -1] = 0.0

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from .blocks import Design
 from .errors import InputError
 from .families import Family
 from .likelihood import project
 from .links import Link
 from .prepare import one_response
 from .response import check_support, kernel_weights, own, read_offset, read_response, read_weights
-from .table import named_values, read_table
+from .table import Table, named_values, read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,17 +28,30 @@ class Predictor:
     offset_names: tuple[str | None, str | None]
     n_rows: int
     needs: tuple[bool, bool] = (False, False)
+    #: where columns are dependent, the covariance of what is estimable and a basis of what vanishes, in user's units
+    estimable: tuple[np.ndarray, np.ndarray] | None = None
 
     def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
         """The mean response (kind "mean") or the linear predictor (kind "link") of the rows of X."""
         if kind not in ("mean", "link"):
             raise InputError(f"kind: {kind!r} is not known; choose 'mean' or 'link'")
+        _, _, eta = self.rows(X, offset, exposure)
+        return eta if kind == "link" else self.mean(eta)
+
+    def rows(self, X: Any, offset: Any = None, exposure: Any = None) -> tuple[Table, Design, np.ndarray]:
+        """New rows, read: the table, its design, and the linear predictor with the offset."""
         table = read_table(X)
         if table.n == 0 and not table.is_frame:
             raise InputError(
                 f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required."
             )
-        eta = self._linear(table)
+        design = self.terms.design(table)
+        shift = self.shift(table, offset, exposure)
+        eta = self.linear(design)
+        return table, design, eta if shift is None else eta + shift
+
+    def shift(self, table: Table, offset: Any = None, exposure: Any = None) -> np.ndarray | None:
+        """The offset of the rows of a table, on the scale of the link; None for none."""
         names = self.offset_names
         if offset is None and names[0] is not None:
             offset = names[0]
@@ -51,24 +65,25 @@ class Predictor:
         for value, what in ((offset, "offset"), (exposure, "exposure")):
             parts.append(named_values(value, table, what))
         shift = read_offset(parts[0], parts[1], table.n, table.index, self.links[0].name)
-        if shift is not None:
-            eta = eta + shift
         from .formula import FormulaTerms
 
-        if isinstance(self.terms, FormulaTerms):
-            own = self.terms.offset(table)
-            eta = eta if own is None else eta + own
-        if kind == "link":
-            return eta
+        own = self.terms.offset(table) if isinstance(self.terms, FormulaTerms) else None
+        return own if shift is None else shift if own is None else shift + own
+
+    @property
+    def others(self) -> np.ndarray:
+        """Further parameters, on their own scales."""
+        return self.coefficients[len(self.terms.names) :]
+
+    def mean(self, eta: np.ndarray) -> np.ndarray:
+        """The mean response at linear predictors."""
         with np.errstate(all="ignore"):
             theta = [self.links[0].mean(eta)]
-            at = len(self.terms.names)
-            theta += [np.full(eta.size, value) for value in self.coefficients[at:].tolist()]  # on their own scales
+            theta += [np.full(eta.shape, value) for value in self.others.tolist()]
             return np.asarray(self.family.mean(*theta))
 
-    def _linear(self, table: Any) -> np.ndarray:
+    def linear(self, design: Design) -> np.ndarray:
         """The linear predictor without offsets, block by block in the user's coordinates, centred."""
-        design = self.terms.design(table)
         with np.errstate(all="ignore"):
             return project(design, design.from_user(self.coefficients[: design.width]))
 
@@ -98,7 +113,7 @@ class Predictor:
         from .links import get_link
 
         family: Any = self.family
-        others = self.coefficients[len(self.terms.names) :]
+        others = self.others
         if "alpha" in family.parameters:
             family = type(family)(alpha=float(others[0]))
             others = others[:0]

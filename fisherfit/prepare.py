@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Design
+from .clusters import Clusters, read_clusters
 from .dispersion import DispersionLikelihood
 from .errors import InputError
 from .families import Family
@@ -40,6 +41,7 @@ class Prepared:
     offset_names: tuple[str | None, str | None]
     response_name: str
     family: Family
+    clusters: Clusters | None = None
 
     @property
     def repeats(self) -> float:
@@ -71,11 +73,13 @@ class RowsRead:
 def read_rows(
     chosen: Any, text: str | None, family: Family, link: Link, table: Table, missing: str,
     y: Any, sample_weight: Any, offset: Any, exposure: Any, alone: bool = True, checked: bool = False,
+    absent: np.ndarray | None = None,
 ) -> RowsRead:  # fmt: skip
     """Read response, weights and offset of the rows of a table, and check them and the columns that are used.
 
     Where these are some of many rows (`alone` is False), what is to be checked once for all rows is left to the
-    caller; where the rows are known to be in order (`checked`), only what is missing is looked for.
+    caller; where the rows are known to be in order (`checked`), only what is missing is looked for. Rows that are
+    `absent` are left out too.
     """
     if text is not None:
         from . import formula as formulas
@@ -85,7 +89,8 @@ def read_rows(
     weight = read_weights(named_values(sample_weight, table, "sample_weight"), table.n, table.index, missing, alone)
     shift = read_offset(named_values(offset, table, "offset"), named_values(exposure, table, "exposure"),
                         table.n, table.index, link.name, missing)  # fmt: skip
-    absent = missing_rows(table, chosen.needed, missing)
+    found = missing_rows(table, chosen.needed, missing)
+    absent = found if absent is None else absent if found is None else absent | found
     if text is not None and chosen.offsets:
         shift = chosen.offset(table) if shift is None else shift + chosen.offset(table)
     lost = (response.missing, missing_in(weight, shift)) if missing == "drop" else ()
@@ -109,15 +114,19 @@ def read_rows(
 
 @np.errstate(all="ignore")
 def prepare(
-    model: Any, family: Family, link: Link, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any
-) -> Prepared:
-    """Read and check all that `fit` was given."""
+    model: Any, family: Family, link: Link, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any,
+    groups: Any = None, skip: tuple[str, ...] = (),
+) -> Prepared:  # fmt: skip
+    """Read and check all that `fit` was given; columns to `skip`, and those that name groups, are no covariates."""
     table = read_table(X)
     if table.n == 0:
         raise InputError(
             f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required."
         )
     named = (offset if isinstance(offset, str) else None, exposure if isinstance(exposure, str) else None)
+    clusters = None if groups is None else read_clusters(groups, table)
+    if clusters is not None:
+        skip = (*skip, *clusters.columns)
     chosen: Any
     if model.formula is not None:
         from . import formula as formulas
@@ -130,12 +139,13 @@ def prepare(
         if not table.names and not table.is_frame:
             raise InputError(f"Found array with 0 feature(s) (shape=({table.n}, 0)) while a minimum of 1 is required.")
         chosen = choose_columns(
-            table, bool(model.fit_intercept), [v for v in (*named, sample_weight) if isinstance(v, str)]
+            table, bool(model.fit_intercept), [v for v in (*named, sample_weight, *skip) if isinstance(v, str)]
         )
         if not chosen.needed and not model.fit_intercept:
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
         response_name = str(getattr(y, "name", None) or "y")
-    found = read_rows(chosen, model.formula, family, link, table, model.missing, y, sample_weight, offset, exposure)
+    found = read_rows(chosen, model.formula, family, link, table, model.missing, y, sample_weight, offset, exposure,
+                      absent=None if clusters is None else clusters.absent(model.missing))  # fmt: skip
     table, rows, trials, weight = found.table, found.kept, found.trials, found.weight
     if table.n == 0:
         raise InputError(NOTHING_LEFT)
@@ -152,7 +162,7 @@ def prepare(
         terms, design, own(found.y), None if trials is None else own(trials), own(weight), total, offset, whole, rows,
         0 if rows is None else int((~rows).sum()), len(table.names) if model.formula is not None else len(terms.terms),
         table.names if model.formula is not None else tuple(t.name for t in terms.terms) if table.is_frame else None,
-        named, response_name, family,
+        named, response_name, family, None if clusters is None else clusters.take(rows),
     )  # fmt: skip
 
 

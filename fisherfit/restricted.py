@@ -80,6 +80,16 @@ def directions_left(matrix: np.ndarray, free: np.ndarray) -> np.ndarray:
     return out
 
 
+def score_within(point: Maximum, basis: np.ndarray) -> float:
+    """s'B (B'FB)^-1 B's at a point; NaN where the information is singular."""
+    found = point.evaluation
+    s = basis.T @ found.score
+    if not s.size:
+        return 0.0
+    factor = cholesky(basis.T @ found.information @ basis)
+    return float("nan") if factor is None else float(s @ factor.solve(s))
+
+
 def nearest(maximum: Maximum, matrix: np.ndarray, value: np.ndarray) -> np.ndarray:
     """The point with `matrix` theta = `value` that is nearest to the maximum in the Fisher metric."""
     free = maximum.free
@@ -131,4 +141,4 @@ def maximise_within(
     return Held(theta, model.evaluate(theta, EXPECTED), found.converged, found.n_iter, found.decrement, basis)
 
 
-__all__ = ["Held", "Restricted", "directions_left", "maximise_within", "nearest"]
+__all__ = ["Held", "Restricted", "directions_left", "maximise_within", "nearest", "score_within"]

@@ -115,6 +115,7 @@ class Result:
     notes: tuple[str, ...] = ()
     response: str = "y"
     seconds: float = 0.0
+    bias_reduction: str | None = None
     predictor: Any = field(default=None)
 
     @property
@@ -141,7 +142,9 @@ class Result:
         """`tvalues` and `pvalues`, as arrays."""
         with np.errstate(all="ignore"):
             t = self.coefficients / self.standard_errors
-        t = np.where(np.isin(self.names, self.positive) | np.isinf(self.standard_errors), np.nan, t)
+        se = self.standard_errors
+        none = np.isinf(se) | ((se == 0.0) & (self.dispersion > 0.0))  # infinite estimates, and fixed coefficients
+        t = np.where(np.isin(self.names, self.positive) | none, np.nan, t)
         return t, 2.0 * upper_tail(np.abs(t), self.df_resid if self.use_t else None)
 
     @property
@@ -246,6 +249,7 @@ class Result:
             "n_iter": self.n_iter,
             "statistic": "t" if self.use_t else "z",
             "cov_type": self.cov_type,
+            "bias_reduction": self.bias_reduction,
             "dispersion_method": self.dispersion_method,
             "level": level,
             "weight_type": self.weight_type,

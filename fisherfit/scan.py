@@ -200,7 +200,7 @@ class Scan:
 
 
 def start_reader(model: Any, family: Family, link: Link, source: Source, y: Any, sample_weight: Any, offset: Any,
-                 exposure: Any, tally: Tally) -> Reader:  # fmt: skip
+                 exposure: Any, tally: Tally, groups: tuple[str, ...] = ()) -> Reader:  # fmt: skip
     """Check the arguments of a fit that reads batches, and choose the columns by those of the first batch."""
     if isinstance(y, list):
         y = tuple(y)
@@ -246,7 +246,7 @@ def start_reader(model: Any, family: Family, link: Link, source: Source, y: Any,
         for text in chosen.offsets:
             lean += read_expression(text, first, model.formula).names
     else:
-        chosen = choose_columns(first, bool(model.fit_intercept), skip)
+        chosen = choose_columns(first, bool(model.fit_intercept), [*skip, *groups])
         if not chosen.needed and not model.fit_intercept:
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
     names = tuple(dict.fromkeys((*chosen.needed, *lean)))

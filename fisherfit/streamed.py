@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from .batch_labels import batch_clusters
 from .batches import Source
 from .blocks import Design, constant_design, without_rows
 from .bracket import NODES, Bracket
+from .clusters import Clusters, two_ways
 from .dispersion import Block, DispersionLikelihood, base_terms
 from .errors import InputError
 from .families import ExponentialDispersion, Family
@@ -75,6 +77,9 @@ class Streamed:
             weight = kernel_weights(rows.weight, rows.trials, self.data.reader.weight_type, self.data.scale)
             if self.excluded is not None:
                 weight = np.where(self.excluded[start : start + n], 0.0, weight)
+            repeats = None
+            if self.data.reader.weight_type == "frequency":
+                repeats = np.where(weight > 0.0, rows.weight, 0.0)
             present = weight > 0.0
             if self.free:
                 design = constant_design(n, self.designs[0].names[0])
@@ -82,7 +87,7 @@ class Streamed:
                 some = None if present.all() else present
                 design = self.data.terms.design(rows.table, some, checked=True, like=self.designs[0])
             part = Likelihood(self.kernels, (design, *self._others(n)), own(rows.y), weight,
-                              rows.offset, self.threads)  # fmt: skip
+                              rows.offset, self.threads, repeats=repeats)  # fmt: skip
             for kernels, eta in riders:
                 riders[kernels, eta] += replace(part, kernels=kernels, designs=part.designs[:1]).at_constant(eta)
             yield start, part
@@ -223,6 +228,7 @@ class StreamedData:
     offset_names: tuple[str | None, str | None]
     response_name: str
     family: Family
+    clusters: Clusters | None = None
     waiting: dict[tuple[Any, float], float] = field(default_factory=dict)  # those that the next pass is to find
     done: dict[tuple[Any, float], float] = field(default_factory=dict)  # objectives at a constant linear predictor
 
@@ -283,10 +289,14 @@ class StreamedData:
         prepared = Prepared(
             self.terms, design, y, rows.trials, rows.weight, total, rows.offset, self.whole, self.kept_rows,
             self.dropped, self.n_features, self.feature_names, self.offset_names, self.response_name, self.family,
+            self.clusters,
         )  # fmt: skip
         like = self.sample
         others = [constant_design(design.n, d.names[0]) for d in like.designs[1:]]
-        return prepared, replace(like, designs=(design, *others), y=y, weight=total, offset=rows.offset)
+        repeats = rows.weight if self.reader.weight_type == "frequency" else None
+        return prepared, replace(
+            like, designs=(design, *others), y=y, weight=total, offset=rows.offset, repeats=repeats
+        )
 
 
 class StreamedDispersion(DispersionLikelihood):
@@ -353,10 +363,11 @@ class StreamedDispersion(DispersionLikelihood):
 
 def prepare_streamed(
     model: Any, family: Family, links: tuple[Link, ...], source: Source, y: Any, sample_weight: Any, offset: Any,
-    exposure: Any, tally: Tally, threads: int,
+    exposure: Any, tally: Tally, threads: int, groups: Any = None,
 ) -> tuple[StreamedData | Prepared, Streamed | Likelihood]:  # fmt: skip
     """Pass over the rows once; data and likelihood of the fit, in memory where all rows are there after all."""
-    reader = start_reader(model, family, links[0], source, y, sample_weight, offset, exposure, tally)
+    columns = () if groups is None else tuple(way for way in two_ways(groups) if isinstance(way, str))
+    reader = start_reader(model, family, links[0], source, y, sample_weight, offset, exposure, tally, columns)
     kernels = kernels_of(family, links)
     found, book, keeper, witnesses = scan(reader, kernels)
     scale: float | None = None
@@ -383,7 +394,7 @@ def prepare_streamed(
         len(first.names) if text is not None else len(terms.terms),
         first.names if text is not None else tuple(t.name for t in terms.terms) if first.is_frame else None,
         (offset if isinstance(offset, str) else None, exposure if isinstance(exposure, str) else None),
-        response or "y", family,
+        response or "y", family, batch_clusters(groups, reader, found),
     )  # fmt: skip
     if keeper.stride == 1:
         return data.in_memory(held)

@@ -53,6 +53,7 @@ class Summary:
             ("Residual df", number(r.df_resid)),
             ("Dispersion", f"{number(r.dispersion)} ({r.dispersion_method})"),
             ("Covariance", r.cov_type),
+            *([] if r.bias_reduction is None else [("Estimates", f"{r.bias_reduction} bias reduction")]),
         ]
         right = [
             ("Log-likelihood", number(r.llf)),
@@ -63,6 +64,7 @@ class Summary:
             ("Pearson chi2", number(r.pearson_chi2)),
             ("Iterations", f"{r.n_iter} ({state})"),
             ("Certificate", f"within {r.certificate.max_se_error:.0e} se{digits}"),
+            *([] if r.bias_reduction is None else [("Null model", "maximum likelihood")]),
         ]
         return left, right
 

@@ -19,7 +19,7 @@ from .report import Report, report
 
 def fit_batches(
     model: Any, family: Family, links: tuple[Link, ...], source: Source, y: Any, sample_weight: Any, offset: Any,
-    exposure: Any,
+    exposure: Any, groups: Any = None,
 ) -> tuple[Report, StreamedData | Prepared, dict[str, int]]:  # fmt: skip
     """Fit and report; the passes over all columns (`rows`) and over response, weights and offset alone."""
     tally = Tally()
@@ -30,7 +30,7 @@ def fit_batches(
         with watch(2 if model.verbose >= 2 else 0, count or 0, tally):
             data, likelihood = prepare_streamed(
                 model, family, links, source, y, sample_weight, offset, exposure, tally,
-                _threads.thread_count(model.n_jobs),
+                _threads.thread_count(model.n_jobs), groups,
             )  # fmt: skip
         try:
             found = report(model, family, data, likelihood)

@@ -12,6 +12,7 @@ from .. import _threads, labelled
 from ..batches import source_of
 from ..blocks import constant_design
 from ..columnwise import selected_errors
+from ..covtypes import read_cov_type
 from ..errors import (
     InputError,
     InputTypeError,
@@ -27,16 +28,19 @@ from ..response import WEIGHT_TYPES
 from ..result import Result
 from ._estimator import Estimator
 from .batched import fit_batches
+from .diagnosing import Diagnosing
 from .inferring import Inferring
+from .intervals import Intervals
+from .predicting import Predicting
 from .report import Report, report
+from .robust import Robust
+from .testing import Testing
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COV_TYPES = ("expected", "observed", "HC0", "HC1")
 
-
-class GLM(Inferring, Estimator):
+class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -57,8 +61,19 @@ class GLM(Inferring, Estimator):
         What ``sample_weight`` means: precision (variance phi V / w), repetition, or sampling weight.
     missing : {"raise", "drop"}, default "raise"
         What to do with rows that have a missing value in a column that is used.
-    cov_type : {"expected", "observed", "HC0", "HC1"}, default "expected"
-        Where standard errors come from.
+    cov_type : str, default "expected"
+        Where standard errors come from: "expected" or "observed" information, "opg" (outer products of the scores),
+        "HC0", "HC1", "HC2", "HC3" (any variance), "cluster" (`groups` of rows that go together; "cluster(CR0)" and
+        "cluster(CR3)" for other corrections) or "HAC" (rows in time order; "HAC(8)" for 8 lags).
+    constraints : str, list of str, or pair (R, r), optional
+        Linear equalities that the coefficients are to satisfy, such as ``"x1 + x2 = 1"``; see :meth:`test` for how they
+        are written.
+    bounds : dict, optional
+        ``{"x1": (0, None)}``: lower and upper bounds of coefficients, or of all those of a term.
+    bias_reduction : {"mean", "median", "jeffreys"}, optional
+        Estimates of reduced bias, by an adjusted score, instead of maximum likelihood: finite where data are
+        separated. "mean" takes the first-order bias away, "median" centres the median of every coefficient,
+        "jeffreys" maximises the likelihood penalised by Jeffreys' prior.
     max_iter : int, default 100
         Steps at the most.
     tol : float, default 1e-20
@@ -86,6 +101,8 @@ class GLM(Inferring, Estimator):
         Infinite estimates; false when there are none.
     boundary_ : dict
         Rows and parameters at a bound; empty when there are none.
+    constraints_ : Constraints
+        With `constraints` or `bounds`: what holds at the maximum, with its multipliers.
     dispersion_ : float
         The dispersion in use.
     result_ : Result
@@ -123,6 +140,9 @@ class GLM(Inferring, Estimator):
         weight_type: str = "analytic",
         missing: str = "raise",
         cov_type: str = "expected",
+        constraints: Any = None,
+        bounds: Any = None,
+        bias_reduction: str | None = None,
         max_iter: int = 100,
         tol: float = 1e-20,
         start_params: Any = None,
@@ -137,13 +157,24 @@ class GLM(Inferring, Estimator):
         self.weight_type = weight_type
         self.missing = missing
         self.cov_type = cov_type
+        self.constraints = constraints
+        self.bounds = bounds
+        self.bias_reduction = bias_reduction
         self.max_iter = max_iter
         self.tol = tol
         self.start_params = start_params
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None) -> GLM:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        groups: Any = None,
+    ) -> GLM:
         """Fit the model.
 
         Parameters
@@ -162,6 +193,9 @@ class GLM(Inferring, Estimator):
             Added to the linear predictor.
         exposure : array of shape (n,), scalar or column name, optional
             Its logarithm is added to the linear predictor (log link only).
+        groups : array of shape (n,) or column name, or two of them, optional
+            The group of every row, for ``cov_type="cluster"``; two for two-way clusters. Without a formula a column
+            named here is no covariate.
 
         Returns
         -------
@@ -180,28 +214,35 @@ class GLM(Inferring, Estimator):
         """
         started = time.perf_counter()
         family, links = self._check_parameters()
+        self._check_groups(groups)
         source = None if isinstance(X, np.ndarray) else source_of(X)
         passes: dict[str, int] | None = None
         found: Report
         data: Any
         if source is not None:
-            found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure)
+            if self.constraints is not None or self.bounds:
+                raise InputError("constraints and bounds need the rows in memory; X is read in batches")
+            if self.bias_reduction is not None:
+                raise InputError("bias_reduction goes over the rows many times and needs them in memory; give X as an "
+                                 "array or a table")  # fmt: skip
+            found, data, passes = fit_batches(self, family, links, source, y, sample_weight, offset, exposure, groups)
         else:
-            found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure)
+            found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure, groups)
         needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
         self._keep(found, data, family, links, time.perf_counter() - started, needs, passes)
         return self
 
     def _fit_table(
-        self, family: Family, links: tuple[Link, ...], X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any
-    ) -> tuple[Report, Prepared]:
+        self, family: Family, links: tuple[Link, ...], X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any,
+        groups: Any,
+    ) -> tuple[Report, Prepared]:  # fmt: skip
         """Fit rows in memory."""
-        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure, groups)
         likelihood = self._likelihood(data, family, links)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             return report(self, family, data, likelihood), data
 
-    def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
+    def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean", se: bool = False) -> Any:
         """Predictions for new rows.
 
         Parameters
@@ -212,10 +253,21 @@ class GLM(Inferring, Estimator):
             As in `fit`. Named columns are remembered; arrays must be given again.
         kind : {"mean", "link"}, default "mean"
             The mean response, or the linear predictor.
+        se : bool, default False
+            Also standard errors, by the delta method for the mean: then the return value is a table.
 
         Returns
         -------
-        array of shape (m,)
+        array of shape (m,), or pandas.DataFrame
+            With ``se=True`` a table with a column called as `kind` and a column ``std err``, by the row labels of X. A
+            standard error is NaN where the columns of the fit are dependent and do not determine the prediction,
+            and infinite (on the link scale; NaN for the mean) where a coefficient that it needs is.
+
+        Raises
+        ------
+        InputError
+            For rows that differ from those of the fit in kind, and with ``se=True`` where the covariance of the
+            coefficients was not formed.
 
         Examples
         --------
@@ -223,8 +275,15 @@ class GLM(Inferring, Estimator):
         >>> x = np.arange(5.0)[:, None]
         >>> ff.GLM().fit(x, [1.0, 3.0, 5.0, 7.0, 9.5]).predict([[10.0]]).round(2)
         array([21.9])
+        >>> ff.GLM().fit(x, [1.0, 3.0, 5.0, 7.0, 9.5]).predict([[10.0]], se=True).round(3)
+           mean  std err
+        0  21.9    0.469
         """
         self._check_fitted()
+        if se:
+            from ..uncertain import standard_errors
+
+            return standard_errors(self._predictor, self.result_, X, offset, exposure, kind)
         return np.asarray(self._predictor.predict(X, offset, exposure, kind))
 
     def score(
@@ -258,6 +317,7 @@ class GLM(Inferring, Estimator):
         sample_weight: Any = None,
         offset: Any = None,
         exposure: Any = None,
+        groups: Any = None,
     ) -> pd.Series:
         """Standard errors of some coefficients, without the covariance of all of them.
 
@@ -270,6 +330,8 @@ class GLM(Inferring, Estimator):
             The data of the fit, as they were given to `fit`.
         columns : list of str, optional
             Names of coefficients, as in ``result_.params``; by default all.
+        groups : array of shape (n,) or column name, or two of them, optional
+            As in `fit`, for ``cov_type="cluster"``; a column that the fit had is remembered.
 
         Returns
         -------
@@ -280,7 +342,8 @@ class GLM(Inferring, Estimator):
         Raises
         ------
         InputError
-            For a name that is no coefficient, or data whose columns or rows differ from those of the fit.
+            For a name that is no coefficient, data whose columns or rows differ from those of the fit, or a
+            `cov_type` that needs the whole matrix (opg, HC2, HC3, CR3).
 
         Examples
         --------
@@ -292,7 +355,11 @@ class GLM(Inferring, Estimator):
         >>> float(model.result_.bse["height"].round(5))
         0.00325
         """
-        data = self._data_of_fit(X, y, sample_weight, offset, exposure)
+        self._check_fitted()
+        if hasattr(self, "constraints_"):
+            raise InputError("under constraints or bounds the standard errors are those of result_.bse")
+        groups = self._groups_for(read_cov_type(self.cov_type).kind, groups, X)
+        data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
         names = list(data.design.names)
         wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
@@ -305,7 +372,7 @@ class GLM(Inferring, Estimator):
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             errors = selected_errors(
                 self, self._likelihood(data, family, links), self.result_.coefficients, rows,
-                [lookup[name] for name in wanted],
+                [lookup[name] for name in wanted], data.clusters,
             )  # fmt: skip
         errors[np.isin(wanted, list(self.separation_.coefficients))] = np.inf
         return labelled.series(errors, wanted, "std err")
@@ -318,7 +385,18 @@ class GLM(Inferring, Estimator):
             data.weight,
             data.offset,
             _threads.thread_count(self.n_jobs),
+            repeats=data.user_weight if self.weight_type == "frequency" else None,
         )
+
+    def _check_groups(self, groups: Any) -> None:
+        """Refuse groups without a use for them, and clusters without groups."""
+        kind = read_cov_type(self.cov_type).kind
+        if groups is not None and kind != "cluster":
+            raise InputError(f"groups is for cov_type='cluster', not for {kind!r}; leave it out")
+        if groups is None and kind == "cluster":
+            raise InputError(
+                "cov_type='cluster' needs groups=: a label for every row, or the name of a column, or two of either"
+            )
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "result_"):
@@ -350,7 +428,20 @@ class GLM(Inferring, Estimator):
                 raise InputError(f"dispersion: a number must be positive and finite, got {self.dispersion!r}")
         _choose("weight_type", self.weight_type, WEIGHT_TYPES)
         _choose("missing", self.missing, ("raise", "drop"))
-        _choose("cov_type", self.cov_type, COV_TYPES)
+        read_cov_type(self.cov_type)
+        if self.bias_reduction is not None:
+            from ..adjustments import KINDS, check_adjustable
+
+            if not isinstance(self.bias_reduction, str) or self.bias_reduction not in KINDS:
+                raise InputError(f"bias_reduction: {self.bias_reduction!r} is not known; choose one of "
+                                 f"{', '.join(map(repr, KINDS))}, or None for maximum likelihood")  # fmt: skip
+            check_adjustable(family, self.bias_reduction)
+            if self.weight_type == "probability":
+                raise InputError("bias_reduction adjusts a likelihood, which rows with weight_type='probability' do "
+                                 "not have; use another weight_type, or leave bias_reduction out")  # fmt: skip
+            if self.constraints is not None or self.bounds:
+                raise InputError("bias_reduction has no adjusted score under constraints or bounds; leave one of the "
+                                 "two out")  # fmt: skip
         if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 0:
             raise InputError(f"max_iter must be a whole number of at least 0, got {self.max_iter!r}")
         if not isinstance(self.tol, (int, float, np.floating)) or not self.tol >= 0:
@@ -374,7 +465,9 @@ class GLM(Inferring, Estimator):
                 MissingValuesWarning,
                 stacklevel=3,
             )
-        predictor = Predictor(data.terms, family, links, found.coefficients, data.offset_names, data.design.n, needs)
+        predictor = Predictor(
+            data.terms, family, links, found.coefficients, data.offset_names, data.design.n, needs, found.estimable
+        )
         result = Result(predictor=predictor, seconds=seconds, **found.result)
         p = data.design.width
         mean = found.coefficients[:p]
@@ -399,7 +492,11 @@ class GLM(Inferring, Estimator):
             values["alpha_"] = float(found.coefficients[p])
         if passes is not None:
             values["passes_"] = passes
-        for name in ("feature_names_in_", "alpha_", "passes_"):
+        if data.clusters is not None and data.clusters.columns:
+            values["_group_columns"] = data.clusters.columns
+        if found.constraints is not None:
+            values["constraints_"] = found.constraints
+        for name in ("feature_names_in_", "alpha_", "passes_", "constraints_", "_group_columns"):
             self.__dict__.pop(name, None)
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)

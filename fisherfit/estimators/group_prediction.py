@@ -43,10 +43,10 @@ class GroupPredictor(Predictor):
             theta = [self.links[0].mean(eta), *self.params[codes, p:].T]
             return np.asarray(self.family.mean(*theta)), unknown
 
-    def _linear(self, table: Any) -> np.ndarray:
-        design = self.terms.design(table)
+    def linear(self, design: Design) -> np.ndarray:
+        """The linear predictor of every row by the coefficients of its group."""
         at = np.nan_to_num(self.params, nan=0.0, posinf=np.inf, neginf=-np.inf)
-        out = at[self.codes, 0].copy() if design.intercept else np.zeros(table.n)
+        out = at[self.codes, 0].copy() if design.intercept else np.zeros(design.n)
         for column, j in columns(design):
             out += column * at[self.codes, j]
         return out

@@ -169,7 +169,15 @@ class GroupedGLM(Estimator):
         found = fit_by_group(inner, family, links, data, labels, rows, whole)
         needs = _is_array(offset), _is_array(exposure)
         predictor = GroupPredictor(
-            data.terms, family, links, np.zeros(0), data.offset_names, data.design.n, needs, found.params, found.null
+            data.terms,
+            family,
+            links,
+            np.zeros(0),
+            data.offset_names,
+            data.design.n,
+            needs,
+            params=found.params,
+            null=found.null,
         )
         self._keep(found, data, labels, predictor, groups if isinstance(groups, str) else None, dropped)
         return self

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..fitting import rounding_floor
 from ..maximum import Maximum, at_maximum
 from ..prepare import Prepared, prepare
+from ..restricted import directions_left, score_within
 
 FAR = 1e-3  # standard errors from the maximum of the rows given beyond which they are not those of the fit
 
@@ -19,7 +20,9 @@ FAR = 1e-3  # standard errors from the maximum of the rows given beyond which th
 class Inferring:
     """Methods of a fitted model that need the rows of the fit, and check that these are the rows."""
 
-    def _data_of_fit(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any) -> Prepared:
+    def _data_of_fit(
+        self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, groups: Any = None
+    ) -> Prepared:
         """The rows of the fit, read again; named offsets and exposures are remembered."""
         self._check_fitted()
         family, links = self._check_parameters()
@@ -36,7 +39,8 @@ class Inferring:
         for needed, given, what in zip(self._predictor.needs, (offset, exposure), ("offset", "exposure"), strict=True):
             if needed and given is None:
                 raise InputError(f"the fit had an {what} given as an array; give {what}= as in the fit")
-        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure)
+        skip = getattr(self, "_group_columns", ())
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure, groups, skip)
         names = list(data.design.names)
         if names != list(self.result_.names[: len(names)]) or data.design.n != self._predictor.n_rows:
             raise InputError(
@@ -46,10 +50,20 @@ class Inferring:
         return data
 
     def _at_maximum(
-        self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
-    ) -> tuple[Maximum, Prepared]:
-        """The fit on its rows; an error where the rows are not those of the fit."""
-        data = self._data_of_fit(X, y, sample_weight, offset, exposure)
+        self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
+        groups: Any = None, constrained: bool = False,
+    ) -> tuple[Maximum, Prepared]:  # fmt: skip
+        """The fit on its rows; an error where the rows are not those of the fit.
+
+        Under constraints the score vanishes in the free directions only: callers that do not know of it are refused.
+        """
+        held = getattr(self, "constraints_", None)
+        if held is not None and not constrained:
+            raise InputError(
+                "this is not available for fits with constraints or bounds; model.test and the standard errors of "
+                "result_ are"
+            )
+        data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
         likelihood = self._likelihood(data, family, links)
         separated = self.separation_.rows
@@ -60,14 +74,29 @@ class Inferring:
             floor = rounding_floor(likelihood, family, self.result_.nobs) if family.has_dispersion else 0.0
             maximum = at_maximum(likelihood, family, self.result_, separated, floor)
             if self.converged_ and self.result_.dispersion > 0.0 and not self.boundary_:
-                score = maximum.evaluation.score[maximum.free]
-                far = math.sqrt(abs(float(score @ maximum.factor.solve(score))) / self.result_.dispersion)
+                far = self._distance(family, maximum, held)
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
                     raise InputError(
-                        f"these are not the rows of the fit: their likelihood has its maximum {far:.2g} standard "
-                        "errors from the estimates; give X, y, sample_weight, offset and exposure as to fit"
+                        f"these are not the rows of the fit: what they estimate is {far:.2g} standard errors away; "
+                        "give X, y, sample_weight, offset and exposure as they were given to fit"
                     )
         return maximum, data
+
+    def _distance(self: Any, family: Any, maximum: Maximum, held: Any) -> float:
+        """How far the estimates are from those of these rows, in standard errors."""
+        if self.bias_reduction is not None:
+            from ..bias import adjusted_distance
+
+            return adjusted_distance(
+                maximum.likelihood, family, maximum.theta, self.bias_reduction, maximum.phi, maximum.free
+            )
+        if held is None:
+            score = maximum.evaluation.score[maximum.free]
+            square = float(score @ maximum.factor.solve(score))
+        else:  # under restrictions the score vanishes in the directions that they leave
+            left = directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
+            square = score_within(maximum, left)
+        return math.sqrt(abs(square) / maximum.phi)
 
     def _observations(self: Any, data: Prepared) -> float:
         """The number of observations, as the fit counts them."""

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from .. import coordinates
+from ..adjustments import is_unbiased
 from ..blocks import Design
 from ..errors import (
     BoundaryWarning,
+    CovarianceWarning,
     ExactFitWarning,
     InputError,
     RankWarning,
@@ -18,7 +20,7 @@ from ..errors import (
 )
 from ..families import ExponentialDispersion, Family, NegativeBinomial
 from ..fitting import maximise, rounding_floor
-from ..inference import covariance_of, minimum_norm, other_parameters
+from ..inference import Covariance, covariance_of, minimum_norm, other_parameters
 from ..kernels import kernels_of
 from ..likelihood import Likelihood
 from ..model import Fitted
@@ -50,23 +52,51 @@ class Report:
     separation: Separation
     boundary: dict[str, Any]
     warnings: list[tuple[str, type[Warning]]]
+    constraints: Any = None
+    #: where columns are dependent, the covariance of what is estimable and a basis of what vanishes
+    estimable: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Report:
     """Fit and report."""
     canonical = isinstance(family, ExponentialDispersion) and likelihood.kernels.links[0].name == family.canonical_link
     start = _start(model, data.design, likelihood)
+    restrictions = _restrictions(model, family, data)
     with watch(model.verbose, likelihood.n, getattr(likelihood, "tally", None)) as callback:
 
         def run(lik: Likelihood, fam: Family, at: np.ndarray | None) -> Fitted:
-            return maximise(
-                lik, fam, canonical=canonical, has_dispersion=fam.has_dispersion, start=at,
-                max_iter=int(model.max_iter), tol=float(model.tol), callback=callback,
-                count=lik.total if model.weight_type == "frequency" else None,
-            )  # fmt: skip
+            options: dict[str, Any] = {
+                "canonical": canonical, "has_dispersion": fam.has_dispersion, "start": at,
+                "max_iter": int(model.max_iter), "tol": float(model.tol), "callback": callback,
+                "count": lik.total if model.weight_type == "frequency" else None,
+            }  # fmt: skip
+            if restrictions is None:
+                return maximise(lik, fam, **options)
+            from ..constrained import maximise_constrained
 
-        fitted = fit_with_bound(run, likelihood, family, start)
+            return maximise_constrained(lik, fam, restrictions, **options)
+
+        kind = model.bias_reduction
+        if kind is None or is_unbiased(family, likelihood.kernels.links[0], kind):
+            fitted = fit_with_bound(run, likelihood, family, start)
+        else:
+            from .biased import fit_adjusted
+
+            fitted = fit_adjusted(model, family, data, likelihood, start, canonical, callback)
     return _assemble(model, family, data, likelihood, fitted)
+
+
+def _restrictions(model: Any, family: Family, data: Any) -> Any:
+    """The constraints and bounds of a model, read; None without any."""
+    constraints, limits = getattr(model, "constraints", None), getattr(model, "bounds", None)
+    if constraints is None and not limits:
+        return None
+    from ..constrained import read_restrictions
+    from ..model_terms import terms_of
+
+    return read_restrictions(
+        constraints, limits, data.design.names, terms_of(data.terms), tuple(list(family.parameters)[1:])
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +160,9 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     frequency = model.weight_type == "frequency"
     nobs = data.repeats if frequency else float(likelihood.observations)
     rank = int(min(fitted.kept[:p].sum(), likelihood.observations))
+    keeping = fitted.keeping
+    if keeping is not None:  # the free coefficients
+        rank = keeping.basis.shape[1] - (len(keeping.basis) - p)
     shown = _Numbering(data.kept_rows)
     rows, boundary_rows = shown.mask(rows), shown.indices(fitted.boundary_rows)
     df_resid = nobs - rank - int(has_alpha)
@@ -172,7 +205,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     use_t = estimated
     quasi = not family.has_dispersion and model.dispersion is not None and model.dispersion != 1.0
 
-    covariance, bse = covariance_of(model, fitted, fitted_likelihood, design, phi, nobs, rank)
+    covariance, bse, formed = covariance_of(model, fitted, fitted_likelihood, design, phi, nobs, rank, data.clusters)
     coefficients = fitted.theta.copy()
     coefficients[:p] = design.to_user(fitted.point[:p], fitted.step[:p])
     if covariance is None:
@@ -181,7 +214,10 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if fitted.reason == "converged" and not np.isfinite(coefficients).all():
         name = names[int(np.argmax(np.isinf(coefficients)))]
         raise InputError(f"the values of column {name!r} are so small that its coefficient is not a float; rescale it")
+    if keeping is not None:
+        covariance, bse = _keep_to(keeping, coefficients, covariance, bse, notes)
     aliased: list[str] = []
+    determined = None
     estimable = np.ones(size, bool)
     if fitted.null.shape[1]:
         aliased = [names[design.position[j]] for j in np.flatnonzero(~fitted.kept[:p])]
@@ -189,6 +225,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         null = coordinates.transform(design, fitted.null)
         coefficients[:p], covariance, estimable[:p] = minimum_norm(coefficients[:p], covariance, null, design.intercept)
         if covariance is not None:
+            determined = covariance.copy(), null
             with np.errstate(all="ignore"):
                 bse = np.sqrt(np.diag(covariance))
         notes.append((
@@ -198,6 +235,13 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if not fitted.rank_certain:
         notes.append(("the rank of the design is not certain: columns may be combinations of others beyond those in "
                       "aliased_, more than can be looked for or too nearly so to tell", RankWarning))  # fmt: skip
+    if formed is not None:
+        bse[formed.lost] = np.nan
+        if covariance is not None and formed.lost.any():
+            covariance = covariance.copy()
+            covariance[formed.lost, :] = covariance[:, formed.lost] = np.nan
+        first = shown.indices(formed.full)[0] if formed.full.size else 0
+        notes += [(note.format(row=first), CovarianceWarning) for note in formed.notes]
     bse[~estimable] = np.nan
     if fitted.null.shape[1] and covariance is not None:
         covariance = covariance.copy()
@@ -288,13 +332,14 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         "certificate": certificate,
         "converged": converged,
         "n_iter": max(1, fitted.n_iter),
-        "cov_type": "not formed" if covariance is None else _cov_name(model, likelihood),
+        "cov_type": _cov_name(model, likelihood, formed),
         "weight_type": model.weight_type,
         "intercept": design.intercept,
         "positive": positive,
         "dropped_rows": data.dropped,
         "notes": tuple(message for message, _ in notes),
         "response": data.response_name,
+        "bias_reduction": model.bias_reduction,
     }
     notes = [(m, k) for m, k in notes if k is not UserWarning]
     return Report(
@@ -307,13 +352,40 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         fitted.separation if data.kept_rows is None else replace(fitted.separation, rows=rows),
         boundary,
         notes,
+        None if keeping is None else _shown(keeping, names, phi),
+        determined,
     )
 
 
-def _cov_name(model: Any, likelihood: Likelihood) -> str:
-    if model.weight_type == "probability":
-        return "HC0 n/(n-1)"
-    return "observed" if model.cov_type == "expected" and not likelihood.kernels.has_fisher else str(model.cov_type)
+def _keep_to(
+    keeping: Any, coefficients: np.ndarray, covariance: Any, bse: np.ndarray, notes: list[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put coefficients at their bounds exactly; variances are zero where they are fixed, NaN where a bound holds."""
+    covariance, bse = covariance.copy(), bse.copy()
+    for j, bound in keeping.at_bound.items():
+        coefficients[j] = bound
+    for at, value in ((list(keeping.fixed), 0.0), (list(keeping.stopped), np.nan)):
+        covariance[at, :] = covariance[:, at] = bse[at] = value
+    restrictions = keeping.restrictions
+    if restrictions.text:
+        notes.append((f"under the constraints {restrictions.text}", UserWarning))
+    if restrictions.bounded:
+        names = restrictions.names
+        held = ", ".join(f"{names[j]} = {bound:g}" for j, bound in keeping.at_bound.items())
+        notes.append((f"under bounds of coefficients; reached: {held or 'none'}", UserWarning))
+    return covariance, bse
+
+
+def _shown(keeping: Any, names: tuple[str, ...], phi: float) -> Any:
+    from ..constrained import constraints_of
+
+    return constraints_of(keeping, names, phi)
+
+
+def _cov_name(model: Any, likelihood: Likelihood, formed: Covariance | None) -> str:
+    if formed is None:
+        return "not formed"
+    return "observed" if formed.name == "expected" and not likelihood.kernels.has_fisher else formed.name
 
 
 def _widest(fitted: Fitted, design: Design, bse: np.ndarray, phi: float, floor: float) -> np.ndarray:

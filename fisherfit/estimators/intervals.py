@@ -1,0 +1,230 @@
+"""Profiles and intervals of a fitted model: the glue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..deltas import Estimate
+    from ..profiles import Profile
+
+
+class Intervals:
+    """Wald, profile-likelihood and score intervals, and those of functions of the parameters."""
+
+    def profile(
+        self: Any,
+        X: Any,
+        y: Any = None,
+        columns: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        level: float = 0.95,
+    ) -> Profile:
+        """Profiles of the likelihood: intervals that need no normal approximation, and their traces.
+
+        The interval of a parameter holds the values that a likelihood-ratio test does not reject, all other parameters
+        being fitted anew at each. It is as skew as the likelihood, and the same after any change of the parameter.
+        An infinite estimate (separation) has an interval with one finite end.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            The data of the fit, as they were given to `fit`.
+        columns : list of str, optional
+            Names of parameters, as in ``result_.params``; by default all.
+        level : float, default 0.95
+            The level whose ends are computed at once; others follow when they are asked for.
+
+        Returns
+        -------
+        Profile
+            With ``conf_int(level)``, ``trace(name)``, ``to_frame()``, ``converged`` and ``notes``. It holds the rows.
+
+        Raises
+        ------
+        InputError
+            For a name that is no parameter, data other than those of the fit, or sampling weights, which have no
+            likelihood.
+
+        Warns
+        -----
+        SeparationWarning, BoundaryWarning, ConvergenceWarning
+            For ends that are infinite, at a bound, or not found.
+
+        Notes
+        -----
+        The quantile is that of the normal law, or of t(df_resid) where the dispersion is estimated; the dispersion
+        stays at its estimate. `cov_type` has no part in it.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> crabs = ff.datasets.load("crabs")
+        >>> model = ff.GLM(formula="satellites ~ width", family="poisson").fit(crabs)
+        >>> profile = model.profile(crabs)
+        >>> profile.conf_int().round(4)
+                    lower   upper
+        Intercept -4.3662 -2.2407
+        width      0.1247  0.2030
+        """
+        from ..profiles import profile_of
+
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
+        if self.weight_type == "probability":
+            raise InputError("sampling weights (weight_type='probability') have no likelihood to profile; "
+                             "use conf_int(method='wald')")  # fmt: skip
+        names = _chosen(columns, maximum.names)
+        family, links = self._check_parameters()
+        infinite = dict(self.separation_.coefficients)
+        likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
+        rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
+        found = profile_of(maximum, likelihood, names, infinite, rows)
+        found.intervals(level)
+        return found
+
+    def conf_int(
+        self: Any,
+        level: float = 0.95,
+        method: str = "wald",
+        X: Any = None,
+        y: Any = None,
+        columns: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+    ) -> pd.DataFrame:
+        """Confidence intervals of the parameters.
+
+        Parameters
+        ----------
+        level : float, default 0.95
+            Confidence level, strictly between 0 and 1.
+        method : {"wald", "profile", "score"}, default "wald"
+            From the standard errors; or the values that the likelihood-ratio test or Rao's score test do not reject,
+            which need the data of the fit.
+        X, y, sample_weight, offset, exposure
+            The data of the fit, for "profile" and "score".
+        columns : list of str, optional
+            Names of parameters; by default all.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``lower`` and ``upper``.
+
+        Raises
+        ------
+        InputError
+            For an unknown method or name, or where data are missing or are not those of the fit.
+
+        Examples
+        --------
+        Wilson's interval is the score interval of a proportion, here of 15 successes out of 20:
+
+        >>> import numpy as np, pandas as pd
+        >>> import fisherfit as ff
+        >>> table = pd.DataFrame({"yes": [15], "no": [5]})
+        >>> model = ff.GLM(formula="yes + no ~ 1", family="binomial").fit(table)
+        >>> logit = model.conf_int(method="score", X=table)
+        >>> (1.0 / (1.0 + np.exp(-logit))).round(4)
+                    lower   upper
+        Intercept  0.5313  0.8881
+        """
+        self._check_fitted()
+        if method not in ("wald", "profile", "score"):
+            raise InputError(f"method: {method!r} is not known; choose one of 'wald', 'profile', 'score'")
+        if method == "wald":
+            return self.result_.conf_int(level).loc[list(_chosen(columns, self.result_.names))]
+        if X is None:
+            raise InputError(f"conf_int(method={method!r}) needs the rows again: give X, y and the weights and offsets "
+                             "of the fit")  # fmt: skip
+        from ..profiles import critical, profile_of
+
+        if method == "profile":
+            return self.profile(X, y, columns, sample_weight, offset, exposure, level).conf_int(level)
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
+        if self.weight_type == "probability":
+            raise InputError("sampling weights (weight_type='probability') have no likelihood whose score could be "
+                             "tested; use conf_int(method='wald')")  # fmt: skip
+        critical(maximum, level)
+        family, links = self._check_parameters()
+        infinite = dict(self.separation_.coefficients)
+        likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
+        rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
+        found = profile_of(maximum, likelihood, _chosen(columns, maximum.names), infinite, rows)
+        return found.conf_int(level, "score")
+
+    def delta(
+        self: Any,
+        function: Any,
+        level: float = 0.95,
+        method: str = "delta",
+        covariance: Any = None,
+    ) -> Estimate:
+        """A function of the parameters, with its standard error and interval.
+
+        Parameters
+        ----------
+        function : str or callable
+            An expression of the parameters' names, as ``"exp(x1)"`` or ``"-Intercept / log_dose"``; names that are not
+            Python names stand in backticks, ``"exp(`wool[T.B]`)"``. Or a function that takes the parameters as a
+            pandas Series and returns a number.
+        level : float, default 0.95
+            Confidence level.
+        method : {"delta", "fieller"}, default "delta"
+            The delta method, or Fieller's interval of a ratio of two linear functions of the parameters.
+        covariance : DataFrame or array, optional
+            The covariance to use; by default that of the fit.
+
+        Returns
+        -------
+        Estimate
+            With ``estimate``, ``standard_error``, ``lower``, ``upper``, and ``to_frame()``.
+
+        Raises
+        ------
+        InputError
+            For an expression that cannot be read, names no parameter or is no ratio (Fieller), and for a function
+            that is not smooth at the estimates.
+
+        Examples
+        --------
+        The dose that kills half of the beetles, on the log scale:
+
+        >>> import fisherfit as ff
+        >>> beetles = ff.datasets.load("beetles")
+        >>> model = ff.GLM(formula="dead + alive ~ log_dose", family="binomial").fit(beetles)
+        >>> model.delta("-Intercept / log_dose")
+        -Intercept / log_dose = 1.77172, std err 0.003858, 95% interval (delta) [1.76416, 1.77928]
+        >>> model.delta("-Intercept / log_dose", method="fieller")
+        -Intercept / log_dose = 1.77172, std err 0.003858, 95% interval (fieller) [1.76386, 1.7792]
+        """
+        from ..deltas import function_of
+
+        self._check_fitted()
+        return function_of(self.result_, function, level, method, covariance)
+
+
+def _chosen(columns: Any, names: Any) -> tuple[str, ...]:
+    """The names asked for; an error for one that is no parameter."""
+    if columns is None:
+        return tuple(names)
+    wanted = (columns,) if isinstance(columns, str) else tuple(columns)
+    for name in wanted:
+        if name not in names:
+            import difflib
+
+            close = difflib.get_close_matches(str(name), list(names), 1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise InputError(f"columns: {name!r} is not a parameter of the model; {hint}the first are "
+                             f"{', '.join(map(repr, list(names)[:8]))}")  # fmt: skip
+    return tuple(dict.fromkeys(wanted))
+
+
+__all__ = ["Intervals"]

@@ -1,0 +1,364 @@
+"""Tests, analysis of deviance and pairwise comparisons of a fitted model: the glue."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _threads, labelled
+from ..errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..testing import HypothesisTest
+
+
+class Testing:
+    """What a fitted model says of hypotheses on its coefficients."""
+
+    __test__ = False  # no test case, whatever its name
+
+    def test(
+        self: Any,
+        hypothesis: Any,
+        method: str = "wald",
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        cov_type: str | None = None,
+    ) -> HypothesisTest:
+        """Test a linear hypothesis on the coefficients.
+
+        Parameters
+        ----------
+        hypothesis : str, list of str, array of shape (m, p), or pair (R, r)
+            ``"x1 = x2"``; several, separated by commas: ``"x1 = 0, x2 = 2*x3 - 1"``; the name of a term, such as
+            ``"C(region)"``: all its coefficients are zero; a nested formula such as ``"y ~ x1"``: the coefficients that
+            it lacks are zero; a matrix R with R b = 0, or R and r with R b = r. Names are those of
+            ``result_.params``, as they are or in backticks.
+        method : {"wald", "lr", "score"}, default "wald"
+            Wald needs no rows; the others fit the model under the hypothesis and need the data of the fit.
+        X, y, sample_weight, offset, exposure
+            The data of the fit, as they were given to `fit`. With them a Wald test of one coefficient also looks for
+            the Hauck-Donner effect.
+        cov_type : str, optional
+            Covariance of a Wald test: by default that of the fit. "expected" and "observed" need the data.
+
+        Returns
+        -------
+        HypothesisTest
+            With ``statistic``, ``df``, ``p_value``, ``method``, ``distribution``. Chi-square; F where the dispersion is
+            estimated, with the dispersion of this model.
+
+        Raises
+        ------
+        InputError
+            For hypotheses that cannot be read, contradict themselves or cannot be tested, and for data that are not
+            those of the fit.
+
+        Warns
+        -----
+        HauckDonnerWarning, SeparationWarning, BoundaryWarning, RankWarning, ConvergenceWarning
+            Where the test says less than it seems to.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> data = ff.datasets.load("warpbreaks")
+        >>> model = ff.GLM(formula="breaks ~ wool + tension", family="poisson").fit(data)
+        >>> model.test("tension[T.M] = tension[T.H]")
+        Wald test of tension[T.M] = tension[T.H]: chi2(1) = 7.0911, p = 0.007747
+        >>> round(model.test("tension", method="lr", X=data).statistic, 4)
+        88.5647
+        """
+        from ..hypotheses import read_hypothesis
+        from ..model_terms import terms_of
+        from ..testing import METHODS, run
+
+        self._check_fitted()
+        if method not in METHODS:
+            raise InputError(f"method: {method!r} is not known; choose 'wald', 'lr' or 'score'")
+        terms = terms_of(self._predictor.terms)
+        found = read_hypothesis(hypothesis, self.result_.names, terms, self._formula_text())
+        if method == "wald":
+            test, notes = self._wald(found, X, y, sample_weight, offset, exposure, cov_type)
+        else:
+            if cov_type is not None:
+                raise InputError(f"cov_type is for method='wald'; the {method} test uses the likelihood itself")
+            if X is None:
+                raise InputError(f"the {method} test needs the data of the fit; give X and y, or use method='wald'")
+            with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+                test, notes = run(self._full(X, y, sample_weight, offset, exposure), found, method)
+        for message, kind in notes:
+            warnings.warn(message, kind, stacklevel=2)
+        return test
+
+    def _wald(
+        self: Any, found: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, cov_type: str | None
+    ) -> tuple[HypothesisTest, list[tuple[str, Any]]]:
+        """The Wald test, and the warnings that go with it."""
+        from ..errors import BoundaryWarning, HauckDonnerWarning, RankWarning, SeparationWarning
+        from ..hauck_donner import hauck_donner
+        from ..testing import outcome, testable_part, wald, wald_within
+
+        result = self.result_
+        notes: list[tuple[str, Any]] = []
+        used = np.any(found.matrix != 0.0, axis=0)
+        names = np.array(result.names, dtype=object)[used]
+        infinite = [name for name in names if name in self.separation_.coefficients]
+        edge = [name for name in names if name in (self.boundary_ or {}).get("parameters", ())]
+        single = found.df == 1 and int(used.sum()) == 1
+        if single and names[0] in result.positive and found.value[0] == 0.0:
+            raise InputError(f"{names[0]} = 0 is on the edge of the parameter space, where a Wald test does not hold; "
+                             "use method='lr' with the data of the fit")  # fmt: skip
+        full = None if X is None else self._full(X, y, sample_weight, offset, exposure, likelihood_tests=False)
+        covariance = result.covariance
+        estimates = np.where(np.isin(result.names, infinite), np.inf, result.coefficients)
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            if cov_type is not None and cov_type != result.cov_type:
+                covariance = self._other_covariance(full, cov_type)
+            if covariance is None:
+                raise InputError("the covariance was not formed, as the model has too many coefficients; use "
+                                 "method='lr' or 'score' on fewer columns")  # fmt: skip
+            chi2 = float("nan") if infinite or edge else wald(result, found, covariance, estimates)
+            df, unknown = found.df, bool(np.isnan(covariance[np.ix_(used, used)]).any())
+            kind = cov_type or result.cov_type
+            if unknown and full is not None and kind == "expected" and not infinite and not edge:
+                matrix, value, lost = testable_part(full, found)
+                chi2, df, unknown = wald_within(full.maximum, full.basis, matrix, value), len(matrix), False
+                notes += lost
+            if infinite:
+                notes.append((f"the estimate of {', '.join(infinite)} is infinite: a Wald test says nothing of it; use "
+                              "method='lr' with the data of the fit", SeparationWarning))  # fmt: skip
+            elif edge:
+                notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; use method='lr' "
+                              "with the data of the fit", BoundaryWarning))  # fmt: skip
+            elif unknown:
+                notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with "
+                              "the data of the fit what can be tested is tested", RankWarning))  # fmt: skip
+            elif np.isnan(chi2) and result.dispersion > 0.0:
+                notes.append((f"the covariance of {found.text!r} is singular: the Wald test is NaN, as the estimates "
+                              "do not vary in that direction", RankWarning))  # fmt: skip
+            if full is not None and single and not notes and not full.constrained:
+                j = np.flatnonzero(used)
+                effect = hauck_donner(full.maximum, j, found.value / found.matrix[0, j])
+                if effect.found[0]:
+                    notes.append((f"Hauck-Donner effect: the Wald statistic of {names[0]} falls as it grows, "
+                                  "and understates the evidence; use method='lr'", HauckDonnerWarning))  # fmt: skip
+        text = " ".join(message for message, _ in notes)
+        return outcome(chi2, df, "wald", result, found.text, text), notes
+
+    def _other_covariance(self: Any, full: Any, cov_type: str) -> np.ndarray:
+        """The covariance by expected or observed information, in the user's units."""
+        if cov_type not in ("expected", "observed"):
+            raise InputError(f"cov_type: {cov_type!r} is not known here; choose 'expected' or 'observed', or fit with "
+                             f"GLM(cov_type={cov_type!r}) and leave cov_type out")  # fmt: skip
+        if full is None:
+            raise InputError(f"cov_type={cov_type!r} differs from that of the fit ({self.result_.cov_type!r}) and "
+                             "needs the data of the fit; give X and y")  # fmt: skip
+        m = full.maximum
+        if full.constrained:
+            from ..linalg import cholesky
+
+            found = m.evaluation if cov_type == "expected" else m.observed
+            factor = cholesky(full.basis.T @ found.information @ full.basis)
+            if factor is None:
+                raise InputError(f"the {cov_type} information is not positive definite at the estimates")
+            return np.asarray(m.covariance_in_user_units(m.phi * full.basis @ factor.inverse() @ full.basis.T))
+        factor = m.factor if cov_type == "expected" else m.factor_of(m.observed)
+        return np.asarray(m.covariance_in_user_units(m.phi * m.spread(factor.inverse())))
+
+    def anova(
+        self: Any,
+        X: Any,
+        y: Any = None,
+        kind: str = "sequential",
+        method: str = "lr",
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+    ) -> pd.DataFrame:
+        """Analysis of deviance: a line for every term of the model.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            The data of the fit, as they were given to `fit`.
+        kind : {"sequential", "marginal"}, default "sequential"
+            Each term added to those before it (R's ``anova``), or dropped from the whole model (R's ``drop1``; terms
+            that an interaction holds are left out).
+        method : {"lr", "wald", "score"}, default "lr"
+            The test. ``deviance`` is the difference of deviances whatever the test.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``df``, ``deviance``, ``resid_df``, ``resid_deviance``, then ``chi2``, or ``F`` where the dispersion is
+            estimated (that of the whole model in every line), and ``p_value``. What is left is that of the model with
+            the term in "sequential", and of the model without it in "marginal". Where alpha is estimated, -2
+            log-likelihood stands in place of the deviance, and alpha is estimated in every line.
+
+        Raises
+        ------
+        InputError
+            For data that are not those of the fit, probability weights, and unknown arguments.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> data = ff.datasets.load("warpbreaks")
+        >>> model = ff.GLM(formula="breaks ~ wool + tension", family="poisson").fit(data)
+        >>> model.anova(data).round(4)
+                   df  deviance  resid_df  resid_deviance     chi2  p_value
+        Intercept   0       NaN      53.0        297.3722      NaN      NaN
+        wool        1   16.0393      52.0        281.3329  16.0393   0.0001
+        tension     2   70.9410      50.0        210.3919  70.9410   0.0000
+        """
+        from ..anova_table import frame_of, table_of, uses_deviance
+        from ..model_terms import terms_of
+        from ..testing import METHODS
+
+        self._check_fitted()
+        if kind not in ("sequential", "marginal"):
+            raise InputError(f"kind: {kind!r} is not known; choose 'sequential' or 'marginal'")
+        if method not in METHODS:
+            raise InputError(f"method: {method!r} is not known; choose 'lr', 'wald' or 'score'")
+        if getattr(self, "constraints_", None) is not None:
+            raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            full = self._full(X, y, sample_weight, offset, exposure)
+            rows, notes = table_of(full, terms_of(self._predictor.terms), kind, method)
+        for message, category in notes:
+            warnings.warn(message, category, stacklevel=2)
+        return frame_of(rows, self.result_, uses_deviance(full))
+
+    def pairwise(self: Any, term: str, adjust: str = "holm", level: float = 0.95) -> pd.DataFrame:
+        """Compare the levels of a categorical term, all pairs, on the link scale.
+
+        Parameters
+        ----------
+        term : str
+            A categorical column, as ``"tension"`` or ``"C(region)"``, that is in no interaction.
+        adjust : {"holm", "bonferroni", "tukey", "fdr_bh", "none"}, default "holm"
+            How p-values take the number of comparisons into account.
+        level : float, default 0.95
+            Of the intervals: simultaneous with "tukey" and "bonferroni"; with "holm", which has none of its own, those
+            of Bonferroni; with "fdr_bh" and "none" each for itself.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``estimate``, ``std err``, ``t`` or ``z``, ``p_value``, ``lower``, ``upper``, for every pair "b - a".
+
+        Raises
+        ------
+        InputError
+            For terms without levels, or in an interaction.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> data = ff.datasets.load("warpbreaks")
+        >>> model = ff.GLM(formula="breaks ~ wool + tension", family="poisson").fit(data)
+        >>> model.pairwise("tension", adjust="tukey")[["estimate", "std err", "p_value"]].round(4)
+               estimate  std err  p_value
+        M - L   -0.3213   0.0603   0.0000
+        H - L   -0.5185   0.0640   0.0000
+        H - M   -0.1972   0.0689   0.0119
+        """
+        from ..hypotheses import unknown
+        from ..model_terms import factor_key, terms_of
+        from ..pairs import compare
+
+        self._check_fitted()
+        terms = terms_of(self._predictor.terms)
+        wanted = [t for t in terms if isinstance(term, str) and (t.name == term or t.factors == {factor_key(term)})]
+        if not wanted:
+            raise unknown(str(term), [t.name for t in terms])
+        found = compare(self.result_, wanted[0], terms, adjust, level)
+        return labelled.frame(found.columns, found.labels)
+
+    def hauck_donner(
+        self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
+    ) -> pd.DataFrame:
+        """Where Wald tests mislead: the Hauck-Donner effect, coefficient by coefficient.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            The data of the fit, as they were given to `fit`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``statistic`` (estimate over its standard error by the expected information), ``derivative`` of it in the
+            coefficient, the others held, and ``effect``: True where the statistic falls as the coefficient moves away
+            from zero (Yee, 2022). NaN for infinite and not estimable coefficients, and for alpha.
+
+        Raises
+        ------
+        InputError
+            For data that are not those of the fit.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> data = ff.datasets.load("warpbreaks")
+        >>> model = ff.GLM(formula="breaks ~ wool + tension", family="poisson").fit(data)
+        >>> bool(model.hauck_donner(data)["effect"].any())
+        False
+        """
+        from ..hauck_donner import hauck_donner
+
+        self._check_fitted()
+        if getattr(self, "constraints_", None) is not None:
+            raise InputError("hauck_donner is not defined under constraints; use model.test(..., method='lr')")
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            maximum, _ = self._at_maximum(X, y, sample_weight, offset, exposure)
+            at = np.arange(len(self.result_.names))
+            effect = hauck_donner(maximum, at, np.zeros(at.size))
+        columns = {"statistic": effect.root, "derivative": effect.slope, "effect": effect.found}
+        return labelled.frame(columns, self.result_.names)
+
+    def _formula_text(self: Any) -> str | None:
+        """The formula that was fitted."""
+        return getattr(self._predictor.terms, "text", None)
+
+    def _full(
+        self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, likelihood_tests: bool = True
+    ) -> Any:
+        """The fit on its rows, as tests see it."""
+        from ..testing import full_of
+
+        if likelihood_tests and self.weight_type == "probability":
+            raise InputError("probability weights make a pseudo-likelihood, for which likelihood-ratio and score tests "
+                             "do not hold; use method='wald'")  # fmt: skip
+        if likelihood_tests and not self.converged_ and not self.separation_:
+            raise InputError(
+                "the fit has not converged, so that its likelihood cannot be compared; see the warnings of fit"
+            )
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
+        family, links = self._check_parameters()
+        separated = self.separation_.rows
+        if separated.size and data.kept_rows is not None:
+            separated = separated[data.kept_rows]
+        rows = self._likelihood(data, family, links)
+        separated = separated if separated.size else rows.no_rows()
+        held = getattr(self, "constraints_", None)
+        matrix = value = None
+        if held is not None:
+            matrix, value = held.active_rows()
+            matrix = maximum.contrasts(matrix)
+            size = np.linalg.norm(matrix, axis=1)
+            matrix, value = matrix / size[:, None], value / size
+        bounds_only = held is not None and not (self.boundary_ or {}).get("rows", np.zeros(0)).size
+        regular = not self.separation_ and (not self.boundary_ or bounds_only)
+        return full_of(maximum, rows, separated, regular, matrix, value)
+
+
+__all__ = ["Testing"]
