@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-Draw = Callable[[np.random.Generator, np.ndarray], np.ndarray]
+Draw = Callable[[np.random.Generator, np.ndarray, np.ndarray], np.ndarray]
 PLACE = np.array([1.0, 0.0])  # the row that means and new observations are predicted for
-NAMES = ("Intercept", "x", "z")
+SIZE = {50: 5, 500: 10}  # rows of a cluster
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,6 @@ class Law:
     beta: tuple[float, float, float]
     draw: Draw
     text: str
-    options: dict[str, float] = field(default_factory=dict)
 
     def eta(self, X: np.ndarray) -> np.ndarray:
         """The true linear predictor."""
@@ -35,7 +34,7 @@ class Law:
 
     def responses(self, rng: np.random.Generator, X: np.ndarray, runs: int) -> np.ndarray:
         """Responses of shape (runs, n)."""
-        return self.draw(rng, np.broadcast_to(self.mean(X), (runs, len(X))))
+        return self.draw(rng, np.broadcast_to(self.mean(X), (runs, len(X))), X)
 
 
 def design(n: int) -> np.ndarray:
@@ -44,15 +43,25 @@ def design(n: int) -> np.ndarray:
     return np.stack([np.random.default_rng(n).permutation(x), np.arange(n) % 2.0], axis=1)
 
 
+def clusters(n: int) -> np.ndarray:
+    """The cluster of every row: 10 of 5 rows, or 50 of 10."""
+    return np.arange(n) // SIZE[n]
+
+
+def clustered(n: int) -> np.ndarray:
+    """The design of the study of clusters: x as before, z the same in a cluster."""
+    return np.stack([design(n)[:, 0], clusters(n) % 2.0], axis=1)
+
+
 def negative_binomial(alpha: float) -> Draw:
     """Poisson counts whose mean is mu times a gamma variable of mean 1 and variance alpha."""
-    return lambda rng, mu: rng.poisson(mu * rng.gamma(1.0 / alpha, alpha, mu.shape)).astype(float)
+    return lambda rng, mu, X: rng.poisson(mu * rng.gamma(1.0 / alpha, alpha, mu.shape)).astype(float)
 
 
 def tweedie(power: float, phi: float) -> Draw:
     """Sums of a Poisson number of gamma variables: Jorgensen (1987), section 3.2."""
 
-    def draw(rng: np.random.Generator, mu: np.ndarray) -> np.ndarray:
+    def draw(rng: np.random.Generator, mu: np.ndarray, X: np.ndarray) -> np.ndarray:
         number = rng.poisson(mu ** (2.0 - power) / (phi * (2.0 - power)))
         shape = number * (2.0 - power) / (power - 1.0)
         drawn = rng.gamma(np.where(number > 0, shape, 1.0)) * phi * (power - 1.0) * mu ** (power - 1.0)
@@ -64,15 +73,40 @@ def tweedie(power: float, phi: float) -> Draw:
 LAWS = {
     law.name: law
     for law in (
-        Law("normal", "normal", (1.0, 0.5, -0.5), lambda rng, mu: rng.normal(mu, 1.0), "identity link, phi = 1"),
-        Law("binomial", "binomial", (0.5, 1.0, -0.5), lambda rng, mu: (rng.random(mu.shape) < mu).astype(float),
+        Law("normal", "normal", (1.0, 0.5, -0.5), lambda rng, mu, X: rng.normal(mu, 1.0), "identity link, phi = 1"),
+        Law("binomial", "binomial", (0.5, 1.0, -0.5), lambda rng, mu, X: (rng.random(mu.shape) < mu).astype(float),
             "0/1, logit link"),
-        Law("poisson", "poisson", (0.5, 0.4, -0.4), lambda rng, mu: rng.poisson(mu).astype(float), "log link"),
-        Law("gamma", "gamma", (0.5, 0.4, -0.4), lambda rng, mu: rng.gamma(2.0, mu / 2.0), "log link, phi = 0.5"),
-        Law("inverse_gaussian", "inverse_gaussian", (0.5, 0.4, -0.4), lambda rng, mu: rng.wald(mu, 2.0),
+        Law("poisson", "poisson", (0.5, 0.4, -0.4), lambda rng, mu, X: rng.poisson(mu).astype(float), "log link"),
+        Law("gamma", "gamma", (0.5, 0.4, -0.4), lambda rng, mu, X: rng.gamma(2.0, mu / 2.0), "log link, phi = 0.5"),
+        Law("inverse_gaussian", "inverse_gaussian", (0.5, 0.4, -0.4), lambda rng, mu, X: rng.wald(mu, 2.0),
             "log link, phi = 0.5"),
         Law("negative_binomial", "negative_binomial", (1.0, 0.4, -0.4), negative_binomial(0.5),
             "log link, alpha = 0.5, estimated"),
         Law("tweedie", "tweedie", (0.5, 0.4, -0.4), tweedie(1.5, 1.0), "log link, power 1.5, phi = 1"),
+    )
+}  # fmt: skip
+
+HETEROSCEDASTIC = {
+    law.name: law
+    for law in (
+        Law("normal", "normal", (1.0, 0.5, -0.5), lambda rng, mu, X: rng.normal(mu, 0.4 + 0.8 * np.abs(X[:, 0])),
+            "standard deviation 0.4 + 0.8 abs(x)"),
+        Law("poisson", "poisson", (0.5, 0.4, -0.4),
+            lambda rng, mu, X: rng.poisson(mu * rng.gamma(1.0 / (0.2 + 0.4 * X[:, 0] ** 2), 0.2 + 0.4 * X[:, 0] ** 2, mu.shape)),
+            "variance mu + (0.2 + 0.4 x²) mu²"),
+        Law("gamma", "gamma", (0.5, 0.4, -0.4),
+            lambda rng, mu, X: rng.gamma(4.0 / (1.0 + X[:, 0] ** 2), mu * (1.0 + X[:, 0] ** 2) / 4.0),
+            "variance (1 + x²) mu² / 4"),
+    )
+}  # fmt: skip
+CLUSTERED = {
+    law.name: law
+    for law in (
+        Law("normal", "normal", (1.0, 0.5, -0.5),
+            lambda rng, mu, X: rng.normal(mu, 1.0) + 0.7 * rng.normal(size=(len(mu), clusters(len(X))[-1] + 1))[:, clusters(len(X))],
+            "standard deviation 0.7 between clusters, 1 within"),
+        Law("poisson", "poisson", (0.5, 0.4, -0.4),
+            lambda rng, mu, X: rng.poisson(mu * rng.gamma(4.0, 0.25, (len(mu), clusters(len(X))[-1] + 1))[:, clusters(len(X))]),
+            "mean times a gamma variable of variance 0.25, one in a cluster"),
     )
 }  # fmt: skip
