@@ -104,7 +104,7 @@ class Testing:
         """The Wald test, and the warnings that go with it."""
         from ..errors import BoundaryWarning, HauckDonnerWarning, RankWarning, SeparationWarning
         from ..hauck_donner import hauck_donner
-        from ..testing import outcome, testable_part, wald, wald_within
+        from ..testing import exact_fit, outcome, testable_part, wald, wald_within
 
         result = self.result_
         notes: list[tuple[str, Any]] = []
@@ -141,7 +141,10 @@ class Testing:
             elif unknown:
                 notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with "
                               "the data of the fit what can be tested is tested", RankWarning))  # fmt: skip
-            elif np.isnan(chi2) and result.dispersion > 0.0:
+            elif not result.dispersion > 0.0:
+                chi2 = float("nan")
+                notes += exact_fit(result)
+            elif np.isnan(chi2):
                 notes.append((f"the covariance of {found.text!r} is singular: the Wald test is NaN, as the estimates "
                               "do not vary in that direction", RankWarning))  # fmt: skip
             if full is not None and single and not notes and not full.constrained:
