@@ -392,6 +392,47 @@ def test_rows_in_batches(cov_type, groups):
     same(streamed.result_.cov_params(), memory.result_.cov_params(), 9)
 
 
+@pytest.mark.parametrize("cov_type", ["HC1", "HC3"])
+def test_rows_in_batches_that_count_several_times(cov_type):
+    whole = WHOLE[[*"abcy"]].assign(w=np.tile(COUNT, 900))
+    options = {"cov_type": cov_type, "weight_type": "frequency"}
+    streamed = ff.GLM("poisson", **options).fit([whole[:70_000], whole[70_000:]], "y", sample_weight="w")
+    memory = ff.GLM("poisson", **options).fit(whole.drop(columns="y"), whole.y, sample_weight="w")
+    same(streamed.result_.cov_params(), memory.result_.cov_params(), 9)
+    once = whole.drop(columns="w").loc[np.repeat(np.arange(len(whole)), whole.w.to_numpy(int))]
+    plain = ff.GLM("poisson", cov_type=cov_type).fit(once.drop(columns="y"), once.y)
+    same(streamed.result_.cov_params(), plain.result_.cov_params(), 9)
+
+
+@pytest.mark.parametrize(
+    ("cov_type", "most"), [("HC0", 3), ("HC3", 3), ("cluster", 2), ("HAC", 2), ("opg", 3), ("cluster(CR3)", 1)]
+)
+def test_passes_over_the_rows(cov_type, most, monkeypatch):
+    """The check that the rows are those of the fit, and one or two more; CR3 gathers the rows of groups."""
+    from fisherfit import clustering, likelihood
+
+    y, glm = RESPONSES["poisson"], ff.GLM("poisson").fit(X, RESPONSES["poisson"])
+    passes, each_stripe = [], likelihood.each_stripe
+
+    def counted(*arguments):
+        passes.append(arguments)
+        return each_stripe(*arguments)
+
+    monkeypatch.setattr(likelihood, "each_stripe", counted)
+    monkeypatch.setattr(clustering, "each_stripe", counted)
+    glm.covariance(X, y, cov_type, **({"groups": GROUP} if "cluster" in cov_type else {}))
+    assert len(passes) == most
+
+
+def test_the_row_named_is_that_of_the_data_given():
+    x, y = np.column_stack([X, np.arange(N) == 60]), np.where(np.arange(N) == 4, np.nan, RESPONSES["normal"])
+    glm = ff.GLM(missing="drop")
+    with pytest.warns(ff.MissingValuesWarning):
+        glm.fit(x, y)
+    with pytest.warns(ff.CovarianceWarning, match="first is row 60:"):
+        glm.covariance(x, y, "HC3")
+
+
 def test_rows_in_batches_need_memory_for_the_jackknife():
     parts = [WHOLE.iloc[:110_000], WHOLE.iloc[110_000:]]
     with pytest.raises(ff.InputError, match=r"CR3.*batches"):
