@@ -163,7 +163,7 @@ def full_of(
 
 
 def on_links(maximum: Maximum, hypothesis: Hypothesis) -> np.ndarray:
-    """The right-hand sides where further parameters, which are tested on their own scale, stand on that of their links."""
+    """The right-hand sides, with those of further parameters, which are on their own scale, on that of their links."""
     p, value = maximum.design.width, hypothesis.value.copy()
     for i, row in enumerate(hypothesis.matrix):
         for k in np.flatnonzero(row[p:]).tolist():
@@ -171,13 +171,11 @@ def on_links(maximum: Maximum, hypothesis: Hypothesis) -> np.ndarray:
             if link.name == "identity":
                 continue
             if np.count_nonzero(row) > 1:
-                raise InputError(f"{name} stands in an expression of {hypothesis.text!r}; it can be tested alone, as in "
+                raise InputError(f"{name} stands in an expression of {hypothesis.text!r}; test it alone, as in "
                                  f"'{name} = 1'")  # fmt: skip
             value[i] = row[p + k] * float(link.forward(value[i] / row[p + k]))
             if not np.isfinite(value[i]):
-                raise InputError(
-                    f"{name} cannot be {hypothesis.value[i] / row[p + k]:g}, which is not inside its range"
-                )
+                raise InputError(f"{name} cannot be {hypothesis.value[i] / row[p + k]:g}, not inside its range")
     return value
 
 
