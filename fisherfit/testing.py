@@ -162,6 +162,23 @@ def full_of(
     return Full(maximum, rows, regular, separated, matrix, value, basis)
 
 
+def on_links(maximum: Maximum, hypothesis: Hypothesis) -> np.ndarray:
+    """The right-hand sides, with those of further parameters, which are on their own scale, on that of their links."""
+    p, value = maximum.design.width, hypothesis.value.copy()
+    for i, row in enumerate(hypothesis.matrix):
+        for k in np.flatnonzero(row[p:]).tolist():
+            link, name = maximum.likelihood.kernels.links[1 + k], maximum.names[p + k]
+            if link.name == "identity":
+                continue
+            if np.count_nonzero(row) > 1:
+                raise InputError(f"{name} stands in an expression of {hypothesis.text!r}; test it alone, as in "
+                                 f"'{name} = 1'")  # fmt: skip
+            value[i] = row[p + k] * float(link.forward(value[i] / row[p + k]))
+            if not np.isfinite(value[i]):
+                raise InputError(f"{name} cannot be {hypothesis.value[i] / row[p + k]:g}, not inside its range")
+    return value
+
+
 def effective(full: Full, hypothesis: Hypothesis) -> tuple[np.ndarray, np.ndarray]:
     """The restrictions of theta, without those that aliased columns or constraints make void.
 
@@ -169,7 +186,7 @@ def effective(full: Full, hypothesis: Hypothesis) -> tuple[np.ndarray, np.ndarra
     w with w'A N = 0. What remains is independent of the constraints of the fit.
     """
     maximum = full.maximum
-    matrix, value = maximum.contrasts(hypothesis.matrix), hypothesis.value
+    matrix, value = maximum.contrasts(hypothesis.matrix), on_links(maximum, hypothesis)
     size = np.linalg.norm(matrix, axis=1)
     matrix, value = matrix / size[:, None], value / size
     if maximum.null.shape[1]:

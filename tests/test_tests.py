@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -205,6 +206,35 @@ def test_a_fit_at_alpha_zero():
     with pytest.warns(ff.BoundaryWarning, match="edge of the parameter space"):
         found = full.test("b, d", "lr", X, y)
     assert found.statistic == pytest.approx(small.result_.deviance - poisson.result_.deviance, rel=1e-9)
+
+
+class Weibull(ff.Family):
+    parameters = {"scale": "positive", "shape": "positive"}
+    support = ff.Support(0.0, lower_open=True)
+
+    @staticmethod
+    def log_density(y, scale, shape):
+        z = y / scale
+        return math.log(shape / scale) + (shape - 1.0) * math.log(z) - z**shape
+
+
+def test_a_second_parameter_of_a_family_of_ones_own():
+    """shape = 1 is the exponential distribution."""
+    y = np.exp(ETA) * np.random.default_rng(7).weibull(0.8, N)
+    full, small = ff.GLM(Weibull()).fit(X, y), ff.GLM("gamma", dispersion=1.0).fit(X, y)
+    mu = small.predict(X)
+    exponential = float(np.sum(-np.log(mu) - y / mu))
+    found = full.test("shape = 1", "lr", X, y)
+    assert found.statistic == pytest.approx(2.0 * (full.result_.llf - exponential), rel=1e-8)
+    wald = (full.result_.params["shape"] - 1.0) / full.result_.bse["shape"]
+    assert full.test("shape = 1").statistic == pytest.approx(wald**2, rel=1e-10)
+    assert found.statistic == pytest.approx(wald**2, rel=0.5)
+    for text in ("shape = 0", "shape = -1"):
+        with pytest.raises(ff.InputError, match=r"inside its range|on the edge"):
+            full.test(text, "lr", X, y)
+    with pytest.raises(ff.InputError, match="stands in an expression"):
+        full.test("shape = a", "lr", X, y)
+    assert full.anova(X, y).columns[1] == "-2 log-lik"
 
 
 # trouble

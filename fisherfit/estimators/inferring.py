@@ -12,7 +12,6 @@ from ..errors import InputError
 from ..fitting import rounding_floor
 from ..maximum import Maximum, at_maximum
 from ..prepare import Prepared, prepare
-from ..restricted import directions_left, score_within
 
 FAR = 1e-3  # standard errors from the maximum of the rows given beyond which they are not those of the fit
 
