@@ -19,6 +19,7 @@ from .likelihood import Evaluation
 from .ridge import NEAREST, Ground, Point, climb, solve
 
 STEPS = 100  # points of a search at the most
+LOST = 6  # points whose ridge was not reached before a search gives up
 GROWTH = 4.0  # times the distance from the start that a step without a bracket may go
 CLOSE = 1e-6  # distance of tau from its target from which a last Newton step, without a pass, is exact
 FLAT = 1e-6  # a root statistic that changes by less over two steps, each to a larger distance, has a limit
@@ -82,7 +83,7 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
     inside = max((m for m in marks if side * m.tau < abs(target)), key=lambda m: side * m.tau, default=None)
     outside = min((m for m in marks if side * m.tau >= abs(target)), key=lambda m: side * m.tau, default=None)
     widths: list[float] = []
-    room, flat = np.inf, 0
+    room, flat, lost = np.inf, 0, 0
     near = CLOSE * max(1.0, abs(target)) * (1.0 if exact is None else 1e-2)
     latest: list[Mark] = []
 
@@ -114,19 +115,22 @@ def seek(ground: Ground, c: np.ndarray, target: float, marks: list[Mark], floor:
             forward = side if known is inside else -side
             step = forward * most if not step * forward > 0.0 else float(np.clip(step, -most, most))
             value = known.value + step
-        value = max(value, floor)
         base = min((m for m in (inside, outside) if m is not None), key=lambda m: abs(m.tau - target))
+        if abs(value - base.value) > room:
+            value = base.value + float(np.copysign(room, value - base.value))
+        value = max(value, floor)
         metric = base.point.metric if ground.lazy else None
         point = yield from climb(ground, c, base.point.towards(value), metric, enough)
         if point is None:  # outside of the parameter space, or nearly so
             room = 0.5 * abs(value - base.value)
             if room <= 1e-11 * max(abs(base.value), unit):
                 return End(base.value, "edge", base)
-            if inside is not None and outside is not None:
+            continue
+        if not point.on_ridge:  # nearer, from where the ridge can be followed
+            room, lost = 0.25 * abs(value - base.value), lost + 1
+            if room <= 1e-6 * unit or lost > LOST:
                 return End(np.nan, "failed", base)
             continue
-        if not point.on_ridge:
-            return End(np.nan, "failed", base)
         if exact is None:
             tau, slope = deviance_root(ground, point)
         else:
