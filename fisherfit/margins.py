@@ -224,11 +224,9 @@ class Margins:
             t = value / se
         table = {name: value, "std err": se, letter: t, f"P>|{letter}|": 2.0 * upper_tail(np.abs(t), df),
                  "lower": value - q * se, "upper": value + q * se}  # fmt: skip
-        index = (
-            pd.Index([one[0] for one in labels], name=names[0])
-            if len(names) == 1
-            else pd.MultiIndex.from_tuples(labels, names=names)
-        )
+        index: Any = pd.MultiIndex.from_tuples(labels, names=list(names))
+        if len(names) == 1:
+            index = pd.Index([one[0] for one in labels], name=names[0])
         return pd.DataFrame(table, index=index)
 
 
