@@ -57,7 +57,9 @@ def test_the_delta_method_uses_the_slope_of_the_link(link):
     model = ff.GLM("binomial", link=link).fit(X, RESPONSES["binomial"])
     table = model.predict(NEW, kind="link", se=True)
     h = 1e-5
-    slope = (model._predictor.mean(table["link"].to_numpy() + h) - model._predictor.mean(table["link"].to_numpy() - h)) / (2 * h)
+    slope = (
+        model._predictor.mean(table["link"].to_numpy() + h) - model._predictor.mean(table["link"].to_numpy() - h)
+    ) / (2 * h)
     np.testing.assert_allclose(model.predict(NEW, se=True)["std err"], slope * table["std err"], rtol=1e-7)
 
 
@@ -70,7 +72,9 @@ def test_many_rows_and_few_agree():
 
 def test_tables_categories_offsets_and_labels():
     insurance = ff.datasets.load("insurance")
-    model = ff.GLM(formula="claims ~ C(district) * age + np.log(holders)", family="poisson").fit(insurance, exposure="holders")
+    model = ff.GLM(formula="claims ~ C(district) * age + np.log(holders)", family="poisson").fit(
+        insurance, exposure="holders"
+    )
     new = insurance.iloc[[5, 40, 63]].set_index(pd.Index(["a", "b", "c"]))
     table = model.predict(new, se=True)
     assert list(table.index) == ["a", "b", "c"]
@@ -139,7 +143,7 @@ def test_the_interval_of_the_mean_is_that_of_the_link_transformed(family):
 
 
 def test_the_interval_of_a_mean_stays_in_its_range():
-    y = np.array([0.0, 1.0, 0.0, 2.0, 1.0, 4.0])
+    y = np.array([1.0, 2.0, 1.0, 3.0, 2.0, 5.0])
     x = np.arange(6.0)[:, None]
     model = ff.GLM("poisson", link="identity").fit(x, y)
     found = model.predict_interval(x)
@@ -205,7 +209,10 @@ SIMULATED = {
     "binomial": (ff.GLM("binomial"), lambda rng, eta: rng.binomial(20, 1 / (1 + np.exp(-eta))) / 20.0),
     "gamma": (ff.GLM("gamma"), lambda rng, eta: rng.gamma(4.0, np.exp(eta) / 4.0)),
     "inverse_gaussian": (ff.GLM("inverse_gaussian"), lambda rng, eta: rng.wald(np.exp(eta), 8.0)),
-    "negative_binomial": (ff.GLM("negative_binomial"), lambda rng, eta: rng.negative_binomial(3.0, 3.0 / (3.0 + np.exp(eta))).astype(float)),
+    "negative_binomial": (
+        ff.GLM("negative_binomial"),
+        lambda rng, eta: rng.negative_binomial(3.0, 3.0 / (3.0 + np.exp(eta))).astype(float),
+    ),
 }
 
 
@@ -232,3 +239,20 @@ def test_coverage(family):
     assert held / runs >= 0.9 - tolerance
     assert held / runs <= (0.985 if discrete else 0.9 + tolerance)
     assert abs(mean_held / runs - 0.9) <= tolerance + 0.02
+
+
+@pytest.mark.parametrize("family", ["normal", "poisson", "negative_binomial"])
+@pytest.mark.parametrize("cov_type", ["expected", "HC1"])
+def test_columns_far_from_zero_keep_their_digits(family, cov_type):
+    model = ff.GLM(family, cov_type=cov_type).fit(X, RESPONSES[family])
+    far = ff.GLM(family, cov_type=cov_type).fit(X + 2.0**26, RESPONSES[family])
+    rounded = (X + 2.0**26) - 2.0**26
+    near = ff.GLM(family, cov_type=cov_type).fit(rounded, RESPONSES[family])
+    table = far.predict(NEW + 2.0**26, se=True)
+    np.testing.assert_allclose(table, near.predict((NEW + 2.0**26) - 2.0**26, se=True), rtol=1e-7)
+    np.testing.assert_allclose(table, model.predict(NEW, se=True), rtol=1e-3)
+    margins = far.marginal_effects(X + 2.0**26)["std err"]
+    np.testing.assert_allclose(margins, near.marginal_effects(rounded)["std err"], rtol=1e-7)
+    if family == "negative_binomial":
+        one, other = far.predict_distribution(NEW + 2.0**26), near.predict_distribution((NEW + 2.0**26) - 2.0**26)
+        np.testing.assert_allclose(one.pmf(3), other.pmf(3), rtol=1e-7)

@@ -40,7 +40,13 @@ def over_eta(function, eta, se):
     """The mean of a function over a normal linear predictor, by adaptive quadrature."""
     points = np.linspace(-9.0, 9.0, 19)
     return sum(
-        integrate.quad(lambda z: function(eta + se * z) * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi), a, b, epsabs=1e-14, epsrel=1e-12)[0]
+        integrate.quad(
+            lambda z: function(eta + se * z) * np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi),
+            a,
+            b,
+            epsabs=1e-14,
+            epsrel=1e-12,
+        )[0]
         for a, b in zip(points[:-1], points[1:], strict=True)
     )
 
@@ -127,9 +133,9 @@ def test_large_counts_are_not_a_staircase():
 @pytest.mark.parametrize("family", RESPONSES)
 def test_quantiles_invert_the_distribution_function(family):
     law = new(family)
-    p = np.array([0.003, 0.2, 0.5, 0.9, 0.999])[:, None]
+    p = np.array([0.003, 0.5, 0.999])[:, None]
     y = law.ppf(p)
-    assert y.shape == (5, 3)
+    assert y.shape == (3, 3)
     if family in DISCRETE:
         unit = 12.0 if family == "binomial" else 1.0
         assert np.all(law.cdf(y) >= p - 1e-12)
@@ -197,7 +203,12 @@ def test_without_uncertainty_it_is_the_family_at_the_estimates(family):
     model = fit(family)
     law = new(family, parameter_uncertainty=False)
     mu, phi = model.predict(NEW), model.result_.dispersion
-    arguments = {"poisson": (), "negative_binomial": (model.alpha_,) if family == "negative_binomial" else (), "geometric": (), "binomial": (1 / 12.0,)}.get(family, (phi,))
+    arguments = {
+        "poisson": (),
+        "negative_binomial": (model.alpha_,) if family == "negative_binomial" else (),
+        "geometric": (),
+        "binomial": (1 / 12.0,),
+    }.get(family, (phi,))
     found = model._predictor.family
     y = np.asarray(found.ppf(0.7, mu, *arguments))
     np.testing.assert_allclose(law.ppf(0.7), y, rtol=1e-9)

@@ -394,7 +394,15 @@ class GLM(Inferring, Predicting, Estimator):
                 stacklevel=3,
             )
         predictor = Predictor(
-            data.terms, family, links, found.coefficients, data.offset_names, data.design.n, needs, found.estimable
+            data.terms,
+            family,
+            links,
+            found.coefficients,
+            data.offset_names,
+            data.design.n,
+            needs,
+            found.estimable,
+            found.centred,
         )
         result = Result(predictor=predictor, seconds=seconds, **found.result)
         p = data.design.width
