@@ -90,6 +90,8 @@ class PredictiveDistribution:
             ratio = se * np.abs(slope) / np.sqrt(self._variance_at(mu, rows))
         worst = float(np.max(ratio[np.isfinite(ratio)], initial=0.0))
         widest = float(np.max(se[np.isfinite(se)], initial=0.0))
+        if self._df is not None:  # a large dispersion widens both, but not the strip where the link is analytic
+            widest /= np.sqrt(special.chdtri(self._df, 1.0 - 1e-5) / self._df)
         return min(0.8 / np.sqrt(1.0 + worst * worst), 0.4 / widest if widest > 0.0 else 1.0)
 
     def _variance_at(self, mu: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -267,6 +267,7 @@ def test_kinks_and_jumps_are_refused_by_name():
         root.average_prediction(TABLE, by="q")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 def test_a_model_of_the_package_marginaleffects():
     me = pytest.importorskip("marginaleffects")
     from fisherfit.adapters import to_marginaleffects

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import integrate, special, stats
@@ -47,7 +49,7 @@ def over_eta(function, eta, se):
             epsabs=1e-14,
             epsrel=1e-12,
         )[0]
-        for a, b in zip(points[:-1], points[1:], strict=True)
+        for a, b in pairwise(points)
     )
 
 
@@ -93,7 +95,7 @@ def test_the_gamma_distribution_by_direct_integration(df):
 
     width = np.sqrt(2.0 / df)
     edges = np.linspace(-20.0 * width, 8.0 * width, 12)
-    expected = sum(integrate.quad(inner, a, b, epsabs=1e-13)[0] for a, b in zip(edges[:-1], edges[1:], strict=True))
+    expected = sum(integrate.quad(inner, a, b, epsabs=1e-13)[0] for a, b in pairwise(edges))
     assert law.cdf(y)[0] == pytest.approx(expected, abs=1e-8)
     assert law.cdf(law.ppf(0.975))[0] == pytest.approx(0.975, abs=1e-11)
 
