@@ -37,8 +37,6 @@ class PredictiveDistribution:
 
     Attributes
     ----------
-    family : Family
-        The family of the fit.
     n_rows : int
         Number of rows.
     parameter_uncertainty : bool

@@ -246,6 +246,18 @@ def test_the_weight_of_a_new_row_divides_its_variance():
     np.testing.assert_allclose(one.variance(), 4.0 * four.variance(), rtol=1e-12)
 
 
+def test_alpha_at_its_bound_is_the_poisson_law():
+    y = np.tile([1.0, 2.0, 3.0, 2.0], 15)
+    with pytest.warns(ff.BoundaryWarning):
+        model = ff.GLM("negative_binomial").fit(X, y)
+    law, poisson = model.predict_distribution(NEW), ff.GLM("poisson").fit(X, y).predict_distribution(NEW)
+    for k in (0, 2, 5):
+        np.testing.assert_allclose(law.cdf(k), poisson.cdf(k), rtol=1e-7)
+        np.testing.assert_allclose(law.pmf(k), poisson.pmf(k), rtol=1e-7)
+    np.testing.assert_array_equal(law.ppf(0.9), poisson.ppf(0.9))
+    assert np.isfinite(law.sample(random_state=0)).all()
+
+
 def test_unknown_rows_are_nan_and_shapes_are_checked():
     z = np.column_stack([X, X[:, 0]])
     with pytest.warns(ff.RankWarning):
