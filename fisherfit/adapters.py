@@ -52,10 +52,11 @@ def to_marginaleffects(model: GLM, data: Any) -> Any:
 
         from marginaleffects import avg_slopes
         import fisherfit as ff
+        from fisherfit.adapters import to_marginaleffects
 
         data = ff.datasets.load("birthwt")
         model = ff.GLM("binomial", formula="low ~ age + lwt + race").fit(data)
-        avg_slopes(ff.adapters.to_marginaleffects(model, data))
+        avg_slopes(to_marginaleffects(model, data))
     """
     model._check_fitted()
     table = read_table(data)

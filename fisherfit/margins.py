@@ -25,7 +25,7 @@ from .prediction import Predictor
 from .result import Result, quantile, upper_tail
 from .table import Column, Table, read_table
 from .tangents import curve_of_mean, mean_is_first
-from .uncertain import ZERO, in_user_units
+from .uncertain import ZERO, in_user_units, reference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,6 +143,10 @@ class Margins:
             return eta, np.ones(eta.size), np.zeros(eta.size)
         return curve_of_mean(self.predictor, eta)
 
+    def gradient(self, sums: np.ndarray) -> np.ndarray:
+        """Sums Z'u as a gradient in the coefficients that the covariance is kept of."""
+        return in_user_units(self.versions.base, sums, reference(self.predictor))
+
     def contrast(self, rows: Rows, high: Altered, low: Altered, relative: bool) -> Estimate:
         """The average difference between two versions of the rows, of the mean or of its logarithm."""
         value, gradient = 0.0, np.zeros(self.versions.base.width)
@@ -153,7 +157,7 @@ class Margins:
                 m, slope = np.log(m), slope / m
             value += sign * float(rows.weight @ m)
             gradient += sign * transposed(design, rows.weight * slope)
-        return Estimate(value, in_user_units(self.versions.base, gradient))
+        return Estimate(value, self.gradient(gradient))
 
     def slope(self, rows: Rows, name: str, kind: str) -> Estimate:
         """The average derivative in a numeric column, or elasticity."""
@@ -171,11 +175,11 @@ class Margins:
             for other, weight in d.parts:
                 gradient += transposed(other, times * first * weight)
             gradient += transposed(design, times * second * along)
-            gradient = in_user_units(design, gradient)
+            gradient = self.gradient(gradient)
         else:  # a column of the design as it is: exact
             j = self.predictor.terms.names.index(self._coefficient(name))
             along = np.full(x.size, self.predictor.coefficients[j])
-            gradient = in_user_units(design, transposed(design, times * second * along))
+            gradient = self.gradient(transposed(design, times * second * along))
             gradient[j] += float(np.sum(times * first))
         return Estimate(float(np.sum(times * first * along)), gradient)
 
@@ -192,7 +196,7 @@ class Margins:
         share = rows.weight / total[codes]
         values = np.bincount(codes, share * m, groups)
         gradients = transposed(design, share * first, codes, groups)
-        return [Estimate(float(v), in_user_units(design, g)) for v, g in zip(values, gradients, strict=True)]
+        return [Estimate(float(v), self.gradient(g)) for v, g in zip(values, gradients, strict=True)]
 
     # inference
 
@@ -202,7 +206,8 @@ class Margins:
         g = np.array([e.gradient for e in estimates]).reshape(-1, p)
         infinite = np.isinf(self.result.standard_errors[:p])
         assert self.result.covariance is not None
-        v, lost = self.result.covariance[:p, :p], np.any(g[:, infinite] != 0.0, axis=1)
+        whole = self.result.covariance if self.predictor.centred is None else self.predictor.centred[1]
+        v, lost = whole[:p, :p], np.any(g[:, infinite] != 0.0, axis=1)
         if self.predictor.estimable is not None:
             v, null = self.predictor.estimable[0][:p, :p], self.predictor.estimable[1]
             lost |= np.any(np.abs(g @ null) > ZERO * (np.abs(g) @ np.abs(null)), axis=1)
@@ -224,11 +229,9 @@ class Margins:
             t = value / se
         table = {name: value, "std err": se, letter: t, f"P>|{letter}|": 2.0 * upper_tail(np.abs(t), df),
                  "lower": value - q * se, "upper": value + q * se}  # fmt: skip
-        index = (
-            pd.Index([one[0] for one in labels], name=names[0])
-            if len(names) == 1
-            else pd.MultiIndex.from_tuples(labels, names=names)
-        )
+        index: Any = pd.MultiIndex.from_tuples(labels, names=list(names))
+        if len(names) == 1:
+            index = pd.Index([one[0] for one in labels], name=names[0])
         return pd.DataFrame(table, index=index)
 
 

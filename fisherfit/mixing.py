@@ -36,7 +36,7 @@ def chi2_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
         value, vector = np.linalg.eigh(matrix, UPLO="U")
         return value / a, vector[0] ** 2
     low, high = np.log(special.gammaincinv(a, 1e-12)), np.log(special.gammainccinv(a, 1e-12))
-    count = int(np.ceil((high - low) / min(0.4, 0.8 / np.sqrt(a))))
+    count = int(np.ceil((high - low) / min(0.3, 0.7 / np.sqrt(a))))
     u = np.linspace(low, high, max(count, 12))
     weight = np.exp(a * u - np.exp(u) - special.gammaln(a))
     return np.exp(u) / a, weight / weight.sum()

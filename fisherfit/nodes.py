@@ -41,7 +41,7 @@ class Further:
         n, k = rows.eta.size, len(kinds)
         centre, slope = np.empty(k), np.empty(k)
         with np.errstate(all="ignore"):
-            for j, (kind, v) in enumerate(zip(kinds, value.tolist(), strict=True)):
+            for j, (kind, v) in enumerate(zip(kinds, value, strict=True)):
                 centre[j] = np.log(v) if kind in _POSITIVE else special.logit(v) if kind == "unit" else v
                 slope[j] = 1.0 / v if kind in _POSITIVE else 1.0 / (v * (1.0 - v)) if kind == "unit" else 1.0
         along = np.zeros((n, k))

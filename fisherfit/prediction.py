@@ -30,6 +30,8 @@ class Predictor:
     needs: tuple[bool, bool] = (False, False)
     #: where columns are dependent, the covariance of what is estimable and a basis of what vanishes, in user's units
     estimable: tuple[np.ndarray, np.ndarray] | None = None
+    #: where columns lie far from 0, what to subtract from them and the covariance of their coefficients then
+    centred: tuple[np.ndarray, np.ndarray] | None = None
 
     def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
         """The mean response (kind "mean") or the linear predictor (kind "link") of the rows of X."""

@@ -37,8 +37,6 @@ class PredictiveDistribution:
 
     Attributes
     ----------
-    family : Family
-        The family of the fit.
     n_rows : int
         Number of rows.
     parameter_uncertainty : bool
@@ -90,6 +88,8 @@ class PredictiveDistribution:
             ratio = se * np.abs(slope) / np.sqrt(self._variance_at(mu, rows))
         worst = float(np.max(ratio[np.isfinite(ratio)], initial=0.0))
         widest = float(np.max(se[np.isfinite(se)], initial=0.0))
+        if self._df is not None:  # a large dispersion widens both, but not the strip where the link is analytic
+            widest /= np.sqrt(special.chdtri(self._df, 1.0 - 1e-5) / self._df)
         return min(0.8 / np.sqrt(1.0 + worst * worst), 0.4 / widest if widest > 0.0 else 1.0)
 
     def _variance_at(self, mu: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -131,9 +131,8 @@ class PredictiveDistribution:
             phi = phi[:, None] / s[at]
         return Nodes(parameters, complement.reshape(points.shape), phi, weight)
 
-    def _mixed(self, function: Any, y: Any, rows: np.ndarray | None = None) -> np.ndarray:
-        """The mean over the nodes of function(y, nodes) for every row; y one value a row."""
-        rows = np.arange(self.n_rows) if rows is None else rows
+    def _mixed(self, function: Any, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The mean over the nodes of function(y, nodes), for values of y and the rows that they belong to."""
         out = np.empty(rows.size)
         step = max(1, CHUNK // max(1, self._size_of_nodes))
         for start in range(0, rows.size, step):
@@ -159,10 +158,10 @@ class PredictiveDistribution:
         except (ValueError, TypeError):
             raise InputError(f"{what}: expected a number or an array whose last axis has one value for each of the "
                              f"{self.n_rows} rows, got shape {np.shape(y)}") from None  # fmt: skip
-        full = np.broadcast_to(y, shape)
-        if self.n_rows == 0:
+        flat = np.broadcast_to(y, shape).ravel()
+        if not flat.size:
             return np.empty(shape)
-        return np.stack([function(one.copy()) for one in full.reshape(-1, self.n_rows)]).reshape(shape)
+        return np.asarray(function(flat, np.tile(np.arange(self.n_rows), flat.size // self.n_rows))).reshape(shape)
 
     @property
     def _student(self) -> tuple[np.ndarray, np.ndarray, float | None] | None:
@@ -220,12 +219,11 @@ class PredictiveDistribution:
         """
         return self._broadcast(y, "y", self._cdf)
 
-    def _cdf(self, y: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    def _cdf(self, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
         student = self._student
         if student is not None:
             location, scale, df = student
-            at = slice(None) if rows is None else rows
-            t = (y - location[at]) / scale[at]
+            t = (y - location[rows]) / scale[rows]
             return np.asarray(special.ndtr(t) if df is None else special.stdtr(df, t))
         self._need("cdf")
         family: Any = self.family
@@ -264,14 +262,15 @@ class PredictiveDistribution:
         """P(Y = y); see `logpmf`."""
         return np.exp(self.logpmf(y))
 
-    def _log_density(self, y: np.ndarray) -> np.ndarray:
+    def _log_density(self, y: np.ndarray, rows: np.ndarray) -> np.ndarray:
         if self.family.takes_trials:  # a proportion that no number of successes makes has probability 0
-            count = y * self._trials
+            trials = self._trials[rows]
+            count = y * trials
             whole = np.abs(count - np.rint(count)) <= 1e-9 * (1.0 + np.abs(count))
-            y = np.where(whole, np.rint(count) / self._trials, -1.0)
+            y = np.where(whole, np.rint(count) / trials, -1.0)
         student = self._student
         if student is not None:
-            return log_student(y, *student)
+            return log_student(y, student[0][rows], student[1][rows], student[2])
 
         def mixed(v: np.ndarray, nodes: Nodes) -> np.ndarray:
             each = log_densities(
@@ -280,8 +279,8 @@ class PredictiveDistribution:
             each = np.where(np.isnan(each), -np.inf, each) if np.isfinite(v).all() else each
             return np.asarray(special.logsumexp(each, axis=1, b=nodes.weight))
 
-        value = self._mixed(mixed, y)
-        return np.where(np.isnan(self._se) | np.isnan(self._rows.eta), np.nan, value)
+        value = self._mixed(mixed, y, rows)
+        return np.where(np.isnan(self._se + self._rows.eta)[rows], np.nan, value)
 
     def ppf(self, probability: Any) -> np.ndarray:
         """The least y with P(Y <= y) >= probability: the quantile.
@@ -293,37 +292,37 @@ class PredictiveDistribution:
         """
         return self._broadcast(probability, "probability", self._ppf)
 
-    def _ppf(self, p: np.ndarray) -> np.ndarray:
+    def _ppf(self, p: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        p = np.where((p >= 0.0) & (p <= 1.0), p, np.nan)
         student = self._student
         if student is not None:
-            location, scale, df = student
-            return np.asarray(location + scale * (special.ndtri(p) if df is None else special.stdtrit(df, p)))
+            t = special.ndtri(p) if student[2] is None else special.stdtrit(student[2], p)
+            t = np.where(p == 0.0, -np.inf, np.where(p == 1.0, np.inf, t))
+            return np.asarray(student[0][rows] + student[1][rows] * t)
         self._need("cdf")
         support = self.family.support
+        low, high = (0.0, 1.0) if self.family.takes_trials else (support.lower, support.upper)
         mu = self._rows.predictor.mean(self._rows.eta)
         with np.errstate(all="ignore"):
             sd = np.sqrt(self._variance_at(mu, np.arange(self.n_rows)) + self._rows.error_of_mean**2)
-            sd = np.where(np.isfinite(sd) & (sd > 0.0), sd, 1.0)
-            start = np.where(np.isnan(self._se), np.nan, mu)
+            sd = np.where(np.isfinite(sd) & (sd > 0.0), sd, 1.0)[rows]
+            start = np.where(np.isnan(self._se), np.nan, mu)[rows]
             guess = start + sd * special.ndtri(np.clip(p, 1e-9, 1.0 - 1e-9))
-        low, high = support.lower, support.upper
         if self.discrete:
-            trials = self._trials
-            top = trials if self.family.takes_trials else np.full(self.n_rows, high)
-            first = 0.0 if self.family.takes_trials else low
-            out = whole_quantile(lambda k, rows: self._cdf(k / trials[rows], rows), p, np.rint(guess * trials), first,
-                                 top) / trials  # fmt: skip
+            trials = self._trials[rows]
+            top = trials if self.family.takes_trials else np.full(rows.size, high)
+            out = whole_quantile(
+                lambda k, at: self._cdf(k / trials[at], rows[at]), p, np.rint(guess * trials), low, top
+            )
+            out = out / trials
         else:
             coordinate = Coordinate(low, high)
             z, scale = coordinate.of(start, sd)
-            out = continuous_quantile(lambda y, rows: self._cdf(y, rows), p, z, scale, coordinate.y)
+            out = continuous_quantile(lambda y, at: self._cdf(y, rows[at]), p, z, scale, coordinate.y)
             if np.isfinite(low) and not support.lower_open:
-                out = np.where(p <= self._cdf(np.full(self.n_rows, low)), low, out)
-        known = ~np.isnan(start)
-        ends = (low, high) if not self.family.takes_trials else (0.0, 1.0)
-        out = np.where((p == 0.0) & known, ends[0], out)
-        out = np.where((p == 1.0) & known, ends[1], out)
-        return np.where(known, out, np.nan)
+                out = np.where(p <= self._cdf(np.full(rows.size, low), rows), low, out)
+        out = np.where(p == 0.0, low, np.where(p == 1.0, high, out))
+        return np.where(np.isnan(start) | np.isnan(p), np.nan, out)
 
     def interval(self, level: float = 0.95) -> pd.DataFrame:
         """Equal-tailed intervals for a new response.

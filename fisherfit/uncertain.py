@@ -81,39 +81,50 @@ def covariance_for(predictor: Predictor, result: Result, design: Design) -> Cova
         )
     p, order = design.width, design.position
     infinite = np.isinf(result.standard_errors[:p])[order]
-    whole, null = result.covariance, np.zeros((p, 0))
+    whole, null, away = result.covariance, np.zeros((p, 0)), reference(predictor)
     if predictor.estimable is not None:
-        whole, null = predictor.estimable[0], standardised(design, predictor.estimable[1])
+        whole, null = predictor.estimable[0], standardised(design, predictor.estimable[1], away)
+    elif predictor.centred is not None:
+        whole = predictor.centred[1]
     v = whole[:p, :p][np.ix_(order, order)].copy()
     v[infinite, :] = v[:, infinite] = 0.0
     scale = _scale(design)
     v = v * scale[:, None] * scale
     if design.intercept and design.dense_width > 1:
-        centre = design.centre * design.inverse_scale  # the centre, in the units of the scaled columns
-        at = slice(1, design.dense_width)
+        centre, at = _from(design, away) * design.inverse_scale, slice(1, design.dense_width)
         v[0] += centre @ v[at]
         v[:, 0] += v[:, at] @ centre
-    cross = standardised(design, np.nan_to_num(whole[:p, p:]))
+    cross = standardised(design, np.nan_to_num(whole[:p, p:]), away)
     return Covariance(v, cross, whole[p:, p:], infinite, null)
 
 
-def standardised(design: Design, columns: np.ndarray) -> np.ndarray:
-    """Changes of the user's coefficients, a column each, as changes of the standardised ones."""
+def reference(predictor: Predictor) -> np.ndarray:
+    """What is subtracted from the columns in the coordinates of the covariance that is kept, in the user's order."""
+    return np.zeros(len(predictor.terms.names)) if predictor.centred is None else predictor.centred[0]
+
+
+def _from(design: Design, away: np.ndarray) -> np.ndarray:
+    """The centre of the dense columns, seen from the reference."""
+    return np.asarray(design.centre - away[design.position[int(design.intercept) : design.dense_width]])
+
+
+def standardised(design: Design, columns: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """Changes of coefficients on the columns less `away`, a column each, as changes of the standardised ones."""
     out = columns[design.position] * _scale(design)[:, None]
     if design.intercept and design.dense_width > 1:
-        out[0] += (design.centre * design.inverse_scale) @ out[1 : design.dense_width]
+        out[0] += (_from(design, away) * design.inverse_scale) @ out[1 : design.dense_width]
     return np.asarray(out)
 
 
-def in_user_units(design: Design, gradient: np.ndarray) -> np.ndarray:
-    """Sums over rows Z'u in the standardised coordinates as X'u on the columns as given, in the user's order.
+def in_user_units(design: Design, gradient: np.ndarray, away: np.ndarray | None = None) -> np.ndarray:
+    """Sums over rows Z'u in the standardised coordinates as (X - away)'u in the user's order.
 
     x = z / inverse_scale + centre.
     """
+    away = np.zeros(design.width) if away is None else away
     g = gradient * _scale(design)
     if design.intercept and design.dense_width > 1:
-        at = slice(1, design.dense_width)
-        g[at] += design.centre * gradient[0]
+        g[1 : design.dense_width] += _from(design, away) * gradient[0]
     out = np.empty_like(g)
     out[design.position] = g
     return out
@@ -239,4 +250,4 @@ def _at(predictor: Predictor, eta: np.ndarray, low: float, high: float) -> np.nd
 
 
 __all__ = ["Covariance", "Predicted", "covariance_for", "in_user_units", "mean_interval", "predicted",
-           "standard_errors"]  # fmt: skip
+           "reference", "standard_errors"]  # fmt: skip

@@ -466,7 +466,15 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
                 stacklevel=3,
             )
         predictor = Predictor(
-            data.terms, family, links, found.coefficients, data.offset_names, data.design.n, needs, found.estimable
+            data.terms,
+            family,
+            links,
+            found.coefficients,
+            data.offset_names,
+            data.design.n,
+            needs,
+            found.estimable,
+            found.centred,
         )
         result = Result(predictor=predictor, seconds=seconds, **found.result)
         p = data.design.width

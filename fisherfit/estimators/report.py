@@ -30,6 +30,7 @@ from ..result import Certificate
 from ..separation import Separation
 from .reference import likelihoods, null_model, pearson_statistic
 
+FAR = 30.0  # spreads from 0 beyond which a covariance in the user's units loses digits of predictions
 REASONS = {
     "max_iter": "the limit of max_iter={max_iter} steps was reached",
     "stalled": "no step increases the likelihood any further",
@@ -55,6 +56,8 @@ class Report:
     constraints: Any = None
     #: where columns are dependent, the covariance of what is estimable and a basis of what vanishes
     estimable: tuple[np.ndarray, np.ndarray] | None = None
+    #: where columns lie far from 0, what to subtract from them and the covariance of their coefficients then
+    centred: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def report(model: Any, family: Family, data: Any, likelihood: Likelihood) -> Report:
@@ -303,6 +306,17 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if not data.whole:
         llf = llnull = float("nan")
     positive = tuple(name for name, kind in list(family.parameters.items())[1:] if kind in ("positive", "nonnegative"))
+    centred = None
+    if determined is None and np.any(np.abs(design.centre * design.inverse_scale) > FAR):
+        inside = covariance_of(
+            model, fitted, fitted_likelihood, replace(design, centre=np.zeros_like(design.centre)), phi, nobs, rank
+        )[0]
+        centre = np.zeros(p)
+        centre[design.position[int(design.intercept) : design.dense_width]] = design.centre
+        if inside is not None:
+            if size > p:
+                inside = other_parameters(coefficients, inside, bse, likelihood, p)[1]
+            centred = centre, np.asarray(inside)
     if size > p:
         coefficients, covariance, bse = other_parameters(coefficients, covariance, bse, likelihood, p)
     if data.dropped:
@@ -354,6 +368,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         notes,
         None if keeping is None else _shown(keeping, names, phi),
         determined,
+        centred,
     )
 
 
