@@ -217,6 +217,17 @@ def test_a_profile_marks_its_interval():
     )
     assert ax.get_xlabel() == "girth"
 
+    class OneSided(Traces):
+        def trace(self, name):
+            return super().trace(name).query("tau < -0.2")
+
+        def conf_int(self, level):
+            return pd.DataFrame({"lower": [-0.5], "upper": [np.inf]}, index=["girth"])
+
+    ax = ff.plots.profile(OneSided(), "girth")
+    assert not lines(ax, "Wald")
+    assert [text.get_text() for text in ax.texts] == ["-0.5"]
+
 
 def test_an_effect_is_the_prediction_with_its_delta_band(fits):
     model, _ = fits["births"]

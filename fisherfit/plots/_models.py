@@ -123,11 +123,11 @@ def profile(traces: Any, name: str, level: float = 0.95, ax: Axes | None = None)
         raise InputError(f"the profile of {name!r} has {value.size} points; a figure needs 3")
     ax = axes(ax)
     ax.axhline(0.0, color=INK, linewidth=0.8)
-    near = np.argsort(np.abs(tau), kind="stable")[:3]
-    slope = np.polyfit(value[near], tau[near], 2)
-    best = float(np.interp(0.0, tau, value))
-    wald = float(np.polyval(np.polyder(slope), best))
-    ax.plot(value, wald * (value - best), color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), label="Wald")
+    if tau[0] < 0.0 < tau[-1]:  # an infinite estimate has no tangent
+        near = np.argsort(np.abs(tau), kind="stable")[:3]
+        best = float(np.interp(0.0, tau, value))
+        wald = float(np.polyval(np.polyder(np.polyfit(value[near] - best, tau[near], 2)), 0.0))
+        ax.plot(value, wald * (value - best), color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), label="Wald")
     fine = np.linspace(value[0], value[-1], 300)
     from scipy.interpolate import PchipInterpolator
 
@@ -141,7 +141,7 @@ def profile(traces: Any, name: str, level: float = 0.95, ax: Axes | None = None)
     ax.set_xlim(value[0], value[-1])
     ax.set_xlabel(name)
     ax.set_ylabel("signed root of the likelihood ratio, τ")
-    ax.legend(frameon=False, fontsize="small", loc="upper left", title=f"{100 * level:g}% interval marked",
+    ax.legend(frameon=False, fontsize="small", loc="lower right", title=f"{100 * level:g}% interval marked",
               title_fontsize="small")  # fmt: skip
     return ax
 
