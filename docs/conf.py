@@ -20,6 +20,11 @@ extensions = [
     "sphinx.ext.viewcode",
     "matplotlib.sphinxext.plot_directive",
 ]
+# figures are drawn while the pages are built
+plot_include_source = True
+plot_html_show_source_link = False
+plot_html_show_formats = False
+plot_formats = [("png", 110)]
 exclude_patterns = ["_build", "generated"]
 default_role = "py:obj"
 

@@ -14,6 +14,7 @@ Jeffreys' prior, which depends on them through I as well.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .likelihood import Likelihood
 
 NODES = 40  # of the interpolation of E U^3 / i in log mu
 EXACT = 4000  # counts that are summed one by one; beyond, the sum is an integral by midpoints
+HUGE_COUNT, HUGE_ALPHA = 1e14, 1e6  # beyond, a step was too long
 PANEL = 24  # Gauss-Legendre points to a panel
 
 
@@ -34,6 +36,8 @@ def adjustment_of_alpha(
     """The adjustment of the score of alpha, and what is added to the rows' adjustments of the coefficients."""
     alpha, weight = float(theta[-1]), likelihood.weight
     mu = likelihood.kernels.links[0].mean(eta)
+    if not (np.isfinite(mu).all() and math.isfinite(alpha) and total > 0.0):
+        return math.nan, np.zeros(mu.size)  # a step that was too long
     share = float(np.sum(np.where(h > 0.0, h * (mu / (1.0 + alpha * mu)), 0.0)))
     more = np.zeros(mu.size)
     if kind == "jeffreys":
@@ -69,6 +73,8 @@ def third_moments(likelihood: Likelihood, family: Any, mu: np.ndarray, alpha: fl
     else:  # Chebyshev points
         nodes = np.exp(low + (high - low) * 0.5 * (1.0 - np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES)))
     values = np.array([third_moment(likelihood, float(m), alpha) for m in nodes])
+    if not np.isfinite(values).all():
+        return np.full(mu.size, math.nan)
     if some.size <= NODES:
         return np.asarray(values[np.minimum(np.searchsorted(some, mu), some.size - 1)])
     ratio = values / family.expected_alpha(nodes, alpha)
@@ -80,6 +86,8 @@ def third_moment(likelihood: Likelihood, mu: float, alpha: float) -> float:
     """E U^3 of one row: a sum over the counts, beyond the first thousands an integral."""
     sd = float(np.sqrt(mu * (1.0 + alpha * mu)))
     last = mu + 12.0 * sd + 45.0 * (1.0 + alpha * mu)
+    if not last < HUGE_COUNT or not alpha < HUGE_ALPHA:
+        return math.nan
     y, share = np.arange(min(np.ceil(last), EXACT) + 1.0), np.ones(int(min(np.ceil(last), EXACT)) + 1)
     if last > EXACT:
         panels = int(np.ceil((last - EXACT) / sd)) + 4

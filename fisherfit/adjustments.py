@@ -54,10 +54,12 @@ def check_adjustable(family: Family, kind: str) -> None:
 
 
 def is_unbiased(family: Family, link: Any, kind: str) -> bool:
-    """True where the adjustment is zero for every model: means that are linear in the coefficients."""
-    if link.name != "identity" or not isinstance(family, ExponentialDispersion):
+    """True where the adjustment is zero: means that are linear in the coefficients, information that is constant."""
+    if not isinstance(family, ExponentialDispersion):
         return False
-    return kind == "mean" or family.name == "normal"
+    if kind == "jeffreys":
+        return (family.name, link.name) in (("normal", "identity"), ("poisson", "sqrt"), ("gamma", "log"))
+    return link.name == "identity" and (kind == "mean" or family.name == "normal")
 
 
 def adjustment(

@@ -20,7 +20,7 @@ from .hypotheses import Hypothesis
 from .model_terms import ModelTerm
 from .restricted import directions_left, score_within
 from .result import Result
-from .testing import Full, Lower, effective, score, tail, under, wald_within
+from .testing import Full, Lower, effective, exact_fit, score, tail, under, wald_within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +104,8 @@ def table_of(full: Full, terms: Sequence[ModelTerm], kind: str, method: str) -> 
     if method != "lr" and not full.regular:
         raise InputError(f"anova(method={method!r}) needs a fit whose maximum is inside the parameter space, and some "
                          "estimates are infinite or at a bound; use method='lr'")  # fmt: skip
+    if not full.maximum.phi > 0.0:
+        notes += exact_fit(result)
     rows: list[Row] = []
     if kind == "marginal":
         for term in rest:
@@ -135,10 +137,10 @@ def _line(full: Full, name: str, lower: Step, upper: Step, method: str) -> Row:
     drop = max(lower.drop - upper.drop, 0.0)
     marginal = upper.lower is None
     with np.errstate(all="ignore"):
-        if not df:
-            chi2, drop = float("nan"), 0.0
+        if not df or not phi > 0.0:
+            chi2, drop = float("nan"), drop if df else 0.0
         elif method == "lr":
-            chi2 = float(np.divide(drop, phi))
+            chi2 = drop / phi
         elif method == "score":
             chi2 = _score_between(full, lower, upper)
         else:
@@ -219,9 +221,9 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
     >>> small = ff.GLM(formula="breaks ~ tension", family="poisson").fit(data)
     >>> large = ff.GLM(formula="breaks ~ wool * tension", family="poisson").fit(data)
     >>> ff.anova(small, large)[["df", "deviance", "p_value"]].round(4)
-                              df  deviance  p_value
-    breaks ~ tension           0       NaN      NaN
-    breaks ~ wool * tension    3   44.5115      0.0
+                             df  deviance  p_value
+    breaks ~ tension          0       NaN      NaN
+    breaks ~ wool * tension   3   44.1255      0.0
     """
     if len(models) < 2:
         raise InputError("anova compares two or more fitted models; for the terms of one, use model.anova(X, y)")

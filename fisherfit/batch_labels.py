@@ -8,7 +8,6 @@ import numpy as np
 
 from .clusters import Clusters, two_ways
 from .errors import InputError
-from .groups import read_labels
 from .scan import Reader, Scan, located
 from .table import read_table
 
@@ -35,6 +34,8 @@ def batch_clusters(groups: Any, reader: Reader, found: Scan) -> Clusters | None:
 
 
 def _column(name: str, reader: Reader) -> np.ndarray:
+    from .groups import read_labels
+
     number: dict[Any, int] = {}
     out = []
     for batch in reader.source.open((name,)):
@@ -52,6 +53,8 @@ def _column(name: str, reader: Reader) -> np.ndarray:
 
 
 def _array(labels: Any, n: int) -> np.ndarray:
+    from .groups import read_labels
+
     return np.ascontiguousarray(read_labels(labels, read_table(np.empty((n, 1)))).codes, np.int64)
 
 

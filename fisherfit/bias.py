@@ -308,7 +308,7 @@ def _move(
     if moves and near:
         direction = _combined(here, moves, problem.free)
         there = problem.at(here.theta + direction) if np.isfinite(direction).all() else None
-        if there is not None and there.decrement < 0.5 * here.decrement:
+        if there is not None and there.decrement < 0.5 * here.decrement and _gains(problem, here, there, 0.0):
             return there
         moves.clear()
     t = 1.0
@@ -350,12 +350,15 @@ def _newton(problem: Problem, here: Adjusted) -> Adjusted | None:
     inside, *_ = np.linalg.lstsq(matrix, -residual, rcond=1e-12)
     step = np.zeros_like(here.theta)
     step[columns] = inside / scale
+    ascent = float(here.score @ step) / here.phi
+    if problem.has_objective and not ascent > 0.0:  # towards a saddle
+        return None
     t = 1.0
     for _ in range(2 * HALVINGS):
         there = problem.at(here.theta + t * step) if np.isfinite(step).all() else None
-        if there is not None and here.length_of(there.score, problem.free) <= (1.0 - 1e-4 * t) * here.decrement:
-            gain = there.objective(here.phi) - here.objective(here.phi) if problem.has_objective else 0.0
-            if gain >= -SLACK * (abs(here.objective(here.phi)) + problem.model.count) or not problem.has_objective:
+        if there is not None:
+            shorter = here.length_of(there.score, problem.free) <= (1.0 - 1e-4 * t) * here.decrement
+            if _gains(problem, here, there, 1e-4 * t * ascent) and (shorter or problem.has_objective):
                 return there
         t *= 0.5
     return None
@@ -370,15 +373,22 @@ def _combined(here: Adjusted, moves: list[tuple[np.ndarray, np.ndarray]], free: 
     return np.asarray(here.step - (points + steps) @ gamma)
 
 
+def _gains(problem: Problem, here: Adjusted, there: Adjusted, least: float) -> bool:
+    """True where the objective, if there is one, rises by `least` but for rounding."""
+    if not problem.has_objective:
+        return True
+    before = here.objective(here.phi)
+    slack = SLACK * (abs(before) + problem.model.count)
+    if here.decrement < 1e-6:
+        slack += 8.0 * EPS * here.factor.length(here.theta[problem.free]) / math.sqrt(here.phi)
+    return there.objective(here.phi) - before >= least - slack
+
+
 def _better(problem: Problem, here: Adjusted, there: Adjusted, t: float) -> bool:
     """Armijo's rule on the objective, or a shorter adjusted score in the metric of either point."""
     shorter = there.decrement <= (1.0 - 1e-4 * t) * here.decrement
     if problem.has_objective and here.decrement > FLOOR:
-        before = here.objective(here.phi)
-        slack = SLACK * (abs(before) + problem.model.count)
-        if here.decrement < 1e-6:
-            slack += 8.0 * EPS * here.factor.length(here.theta[problem.free]) / math.sqrt(here.phi)
-        return there.objective(here.phi) - before >= 1e-4 * t * here.decrement - slack
+        return _gains(problem, here, there, 1e-4 * t * here.decrement)
     if shorter or here.decrement <= FLOOR:
         return shorter or t == 1.0
     return here.length_of(there.score, problem.free) <= (1.0 - 1e-4 * t) * here.decrement

@@ -148,7 +148,7 @@ def zero_inflation(diagnostics: Diagnostics, two_sided: bool = False) -> Check:
     >>> model = ff.GLM("poisson", formula="satellites ~ width").fit(crabs)
     >>> check = ff.checks.zero_inflation(model.diagnostics(crabs))
     >>> check.details["zeros observed"], round(check.details["zeros expected"], 1)
-    (62.0, 13.6)
+    (62.0, 14.0)
     """
     d = of_diagnostics(diagnostics)
     support = d.family.support

@@ -300,9 +300,11 @@ def _linear(node: ast.expr, places: dict[str, int], size: int, source: str) -> t
             return a / b, v / b
     if isinstance(node, ast.Call) and not any(isinstance(n, ast.Name) and n.id in places for n in ast.walk(node)):
         scope = {"__builtins__": {}, "np": np, **FUNCTIONS}
-        return float(eval(compile(ast.Expression(node), "<function>", "eval"), scope)), nothing  # type: ignore[arg-type]
-    raise InputError(f"function: {shown(ast.unparse(node), 100)} in {shown(source, 200)} is not linear in the parameters; "
-                     "method='fieller' takes a ratio of two linear functions, such as '-Intercept / x'")  # fmt: skip
+        return float(eval(compile(ast.Expression(node), "<function>", "eval"), scope)), nothing
+    raise InputError(
+        f"function: {shown(ast.unparse(node), 100)} in {shown(source, 200)} is not linear in the parameters; "
+        "method='fieller' takes a ratio of two linear functions, as '-Intercept / x'"
+    )
 
 
 __all__ = ["Estimate", "function_of"]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _threads
 from .anscombe import anscombe
 from .errors import InputError
 from .families import ExponentialDispersion, Family, NegativeBinomial
+from .influence import dfbetas, estimates_without
 from .kernels import EXPECTED, OBSERVED, kernels_of
-from .leave_one_out import changes, corrected_scores, observed_root
+from .leave_one_out import corrected_scores, observed_root
 from .maximum import Maximum
 from .rowforms import inverse_root, quadratic_forms
 from .rowwise import base_terms_by_row, objectives
@@ -90,8 +90,8 @@ class Diagnostics:
 
     @property
     def phi(self) -> float:
-        """The dispersion in use."""
-        return self.maximum.phi
+        """The dispersion in use; NaN after an exact fit, which has none."""
+        return self.maximum.phi or float("nan")
 
     @property
     def rank(self) -> int:
@@ -270,7 +270,8 @@ class Diagnostics:
     # leaving a row out
 
     @cached_property
-    def _loo_root(self) -> np.ndarray:
+    def loo_root(self) -> np.ndarray:
+        """R with R R' the inverse of the observed information."""
         return observed_root(self.maximum)
 
     @cached_property
@@ -284,7 +285,7 @@ class Diagnostics:
 
         The dispersion phi is that of all rows.
         """
-        forms = quadratic_forms(self.maximum.likelihood, self._loo_root)
+        forms = quadratic_forms(self.maximum.likelihood, self.loo_root)
         _, move = corrected_scores(*self.observed_terms, forms)
         return self._log_density(self.eta - move)
 
@@ -314,14 +315,7 @@ class Diagnostics:
         pandas.DataFrame
             A row for every label, a column for every coefficient.
         """
-        places, chosen = self._places(rows), self._coefficients(columns)
-        change = self._changes(places, chosen)
-        estimates = self.maximum.estimates()[chosen] - change
-        p = self.maximum.design.width
-        for k, link in enumerate(self.maximum.likelihood.kernels.links[1:]):
-            for at in np.flatnonzero(chosen == p + k):
-                estimates[:, at] = link.mean(estimates[:, at])
-        return self._labelled(estimates, places, chosen)
+        return estimates_without(self, rows, columns)
 
     def dfbetas(self, rows: Any = None, columns: Any = None) -> pd.DataFrame:
         """How many standard errors the coefficients move when a row is left out, by one step: all rows minus the rest.
@@ -336,28 +330,7 @@ class Diagnostics:
         pandas.DataFrame
             Standard errors are the model's, sqrt(phi F^-1). (R divides by an estimate of phi without the row.)
         """
-        places, chosen = self._places(rows), self._coefficients(columns)
-        bread = self.maximum.phi * self.maximum.spread(self.maximum.factor.inverse())
-        error = np.sqrt(self.maximum.covariance_in_user_units(bread).diagonal())[chosen]
-        link_scale = np.ones(self.maximum.theta.size)
-        p = self.maximum.design.width
-        for k, link in enumerate(self.maximum.likelihood.kernels.links[1:]):
-            link_scale[p + k] = float(link.slope(self.maximum.theta[p + k]))
-        with np.errstate(all="ignore"):
-            return self._labelled(self._changes(places, chosen) * link_scale[chosen] / error, places, chosen)
-
-    def _changes(self, places: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Estimate minus one-step estimate, (rows, coefficients), on the scale of the links."""
-        maximum = self.maximum
-        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            step = changes(maximum.likelihood, self._loo_root, places, *self.observed_terms)
-        step[~self.present[places]] = np.nan
-        units = np.zeros((chosen.size, maximum.theta.size))
-        units[np.arange(chosen.size), chosen] = 1.0
-        out = step @ maximum.contrasts(units).T
-        known = np.isfinite(maximum.result.standard_errors[chosen])
-        out[:, ~known] = np.nan
-        return np.asarray(out)
+        return dfbetas(self, rows, columns)
 
     # choosing and showing
 
@@ -422,43 +395,12 @@ class Diagnostics:
     def influential(self, count: int = 10) -> pd.DataFrame:
         """The rows with the largest Cook's distance, the first one first."""
         names = ["response", "fitted", "std_deviance", "leverage", "cooks_distance"]
-        return self.frame(names).iloc[self._largest(count)]
+        return self.frame(names).iloc[self.largest(count)]
 
-    def _largest(self, count: int) -> np.ndarray:
+    def largest(self, count: int) -> np.ndarray:
+        """Positions of the rows with the largest Cook's distance."""
         cook = np.nan_to_num(self.cooks_distance, nan=-1.0)
         return np.argsort(-cook, kind="stable")[: min(count, int((cook >= 0.0).sum()))]
-
-    def _places(self, rows: Any) -> np.ndarray:
-        """Positions of row labels."""
-        if rows is None:
-            return self._largest(10)
-        import pandas as pd
-
-        wanted = [rows] if np.isscalar(rows) else list(rows)
-        index = pd.Index(self.labels)
-        if index.is_unique:
-            places = index.get_indexer(wanted)
-            if (places < 0).any():
-                lost = wanted[int(np.flatnonzero(places < 0)[0])]
-                raise InputError(f"rows: {lost!r} is no row label of the data (or its row was left out)")
-            return np.asarray(places)
-        raise InputError("the row labels are not unique; reset the index of X to choose rows by position")
-
-    def _coefficients(self, columns: Any) -> np.ndarray:
-        names = list(self.maximum.names)
-        if columns is None:
-            return np.arange(len(names))
-        wanted = [columns] if isinstance(columns, str) else list(columns)
-        for name in wanted:
-            if name not in names:
-                raise InputError(f"columns: {name!r} is no coefficient; they are {', '.join(names)}")
-        return np.array([names.index(name) for name in wanted])
-
-    def _labelled(self, values: np.ndarray, places: np.ndarray, chosen: np.ndarray) -> pd.DataFrame:
-        import pandas as pd
-
-        names = [self.maximum.names[i] for i in chosen]
-        return pd.DataFrame(values, index=pd.Index(self.labels)[places], columns=names)
 
     # small things
 
@@ -485,7 +427,7 @@ class Diagnostics:
         if not self.family.has_dispersion:
             return 1.0
         estimated = result.dispersion_method in ("pearson", "deviance", "ml")
-        return float(result.dispersion_ml if estimated else result.dispersion)
+        return float(result.dispersion_ml if estimated else result.dispersion) or float("nan")
 
     @cached_property
     def _mean_only(self) -> Any:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import narwhals.stable.v2 as nw
 import numpy as np
-import pandas as pd
 
 from ._jit import compiled
+from ._later import Later
 from .errors import InputError, InputTypeError
 from .table import Table, check_index, shown
+
+if TYPE_CHECKING:
+    import narwhals.stable.v2 as nw
+    import pandas as pd
+else:
+    nw, pd = Later("narwhals.stable.v2"), Later("pandas")
 
 DENSE_CODES = 4  # integers that span fewer than this many values a row are numbered by counting
 

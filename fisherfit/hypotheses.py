@@ -117,6 +117,11 @@ def independent(rows: list[np.ndarray], values: list[float], texts: list[str], t
     """The rows that say something new; an error where rows contradict each other."""
     kept: list[int] = []
     redundant = 0
+    nonzero = [np.flatnonzero(row) for row in rows]
+    alone = {int(at[0]) for at in nonzero if at.size == 1}
+    if len(alone) == len(rows):  # single coefficients, all different: a whole term, say
+        return Hypothesis(np.stack(rows), np.array(values, float), text)
+    spanned = np.zeros((0, rows[0].size))  # orthonormal rows
     for i, row in enumerate(rows):
         size = float(np.linalg.norm(row))
         if size == 0.0:
@@ -126,18 +131,22 @@ def independent(rows: list[np.ndarray], values: list[float], texts: list[str], t
                 )
             redundant += 1
             continue
-        if kept:
+        rest = row / size
+        for _ in range(2):  # twice is enough
+            rest = rest - spanned.T @ (spanned @ rest)
+        left = float(np.linalg.norm(rest))
+        if left <= DEPENDENT:
             lengths = np.array([np.linalg.norm(rows[k]) for k in kept])
             basis = np.stack([rows[k] for k in kept], axis=1) / lengths
             weights, *_ = np.linalg.lstsq(basis, row / size, rcond=None)
-            if np.linalg.norm(row / size - basis @ weights) <= DEPENDENT:
-                parts = weights * np.array([values[k] for k in kept]) / lengths
-                gap = abs(values[i] / size - float(parts.sum()))
-                if gap > EQUAL * (abs(values[i] / size) + float(np.abs(parts).sum())):
-                    before = ", ".join(texts[k] for k, w in zip(kept, weights, strict=True) if abs(w) > DEPENDENT)
-                    raise InputError(f"{texts[i]!r} contradicts {before!r}: they cannot hold together")
-                redundant += 1
-                continue
+            parts = weights * np.array([values[k] for k in kept]) / lengths
+            gap = abs(values[i] / size - float(parts.sum()))
+            if gap > EQUAL * (abs(values[i] / size) + float(np.abs(parts).sum())):
+                before = ", ".join(texts[k] for k, w in zip(kept, weights, strict=True) if abs(w) > DEPENDENT)
+                raise InputError(f"{texts[i]!r} contradicts {before!r}: they cannot hold together")
+            redundant += 1
+            continue
+        spanned = np.vstack([spanned, rest / left])
         kept.append(i)
     if not kept:
         raise InputError(f"{text!r} restricts nothing: it holds whatever the coefficients are")
@@ -204,11 +213,10 @@ class Reader:
                     self.targets.setdefault(other, term)
         for j, name in enumerate(self.names):
             self.targets[name] = j
-        patterns = [
-            (re.compile(r"\s*".join(map(re.escape, name.split()))), name)
-            for name in sorted(self.targets, key=len, reverse=True)
-        ]
-        self.patterns = [(pattern, name) for pattern, name in patterns if name.strip()]
+        self.sorted = sorted(filter(str.strip, self.targets), key=len, reverse=True)
+        self.spaced = {
+            name: re.compile(r"\s*".join(map(re.escape, name.split()))) for name in self.sorted if " " in name
+        }
         self.tokens = self._split()
         self.at = 0
 
@@ -258,11 +266,15 @@ class Reader:
 
     def _longest(self, i: int) -> tuple[int, str]:
         """The end of the longest name that stands at a position, and the name; 0 without one."""
-        for pattern, name in self.patterns:
-            found = pattern.match(self.text, i)
-            if found is None:
+        for name in self.sorted:
+            if name in self.spaced:  # blanks in a name may be left out
+                found = self.spaced[name].match(self.text, i)
+                stop = found.end() if found is not None else -1
+            else:
+                stop = i + len(name) if self.text.startswith(name, i) else -1
+            if stop < 0:
                 continue
-            stop, after = found.end(), self.text[found.end() : found.end() + 1]
+            after = self.text[stop : stop + 1]
             ends_in_word = name[-1].isalnum() or name[-1] == "_"
             whole = not (after.isalnum() or after == "_") if ends_in_word else True
             if whole and after not in (":", "[") and not (after == "(" and ends_in_word):

@@ -416,7 +416,7 @@ def _symmetric(lower: np.ndarray) -> np.ndarray:
 
 def expand(design: Design, start: int, stop: int) -> np.ndarray:
     """Rows of the standardised design as one dense matrix."""
-    if design.sparse is not None and (start % GRANULE or stop % GRANULE) and (start, stop) != (0, design.n):
+    if design.sparse is not None and (start % GRANULE or (stop % GRANULE and stop != design.n)):
         first = start - start % GRANULE
         return expand(design, first, min(stop + -stop % GRANULE, design.n))[start - first : stop - first]
     m, lay = stop - start, design.layout

@@ -9,7 +9,7 @@ import numpy as np
 
 from .blocks import Design
 from .errors import InputError
-from .families import Family
+from .families import Family, NegativeBinomial
 from .likelihood import project
 from .links import Link
 from .prepare import one_response
@@ -114,7 +114,7 @@ class Predictor:
 
         family: Any = self.family
         others = self.others
-        if "alpha" in family.parameters:
+        if isinstance(family, NegativeBinomial) and "alpha" in family.parameters:
             family = type(family)(alpha=float(others[0]))
             others = others[:0]
         kernels = kernels_of(family, [get_link("identity")] * len(family.parameters))

@@ -181,6 +181,8 @@ class Profile:
             key, reason = (curve.name, target, method), curve.known[int(target > 0)]
             if reason:
                 value = np.copysign(np.inf, target) if reason == "infinite" else np.nan
+                if reason == "exact":
+                    value = curve.scale(float(curve.c @ self.maximum.theta))
                 self.ends[key] = End(float(value), reason)
             elif not np.isfinite(target):
                 self.ends[key] = End(np.nan, "degrees")
@@ -195,8 +197,8 @@ class Profile:
 
     def _warn(self, keys: Sequence[tuple[str, float, str]]) -> None:
         kinds = {"infinite": SeparationWarning, "flat": BoundaryWarning, "bound": BoundaryWarning,
-                 "edge": BoundaryWarning, "empty": BoundaryWarning, "failed": ConvergenceWarning, "rows": ConvergenceWarning,
-                 "large": ConvergenceWarning}  # fmt: skip
+                 "edge": BoundaryWarning, "empty": BoundaryWarning, "failed": ConvergenceWarning,
+                 "rows": ConvergenceWarning, "large": ConvergenceWarning}  # fmt: skip
         by_kind: dict[type[Warning], list[str]] = {}
         for key in keys:
             reason = self.ends[key].reason
@@ -209,8 +211,8 @@ class Profile:
         marks = [mark for mark in (self.ends[key].mark for key in keys) if mark is not None]
         rise = max((mark.point.loglik for mark in marks), default=-np.inf) - self.maximum.evaluation.loglik
         if rise > BETTER * self.maximum.phi:
-            text = (f"the profile found a log-likelihood that is higher than that of the fit by {rise:.3g}; the fit has "
-                    "not converged, or its maximum is a local one")  # fmt: skip
+            text = (f"the profile found a log-likelihood that is higher than that of the fit by {rise:.3g}; the fit "
+                    "has not converged, or its maximum is a local one")  # fmt: skip
             warnings.warn(text, ConvergenceWarning, stacklevel=_frames_inside())
 
     def trace(self, name: str, limit: float = SPREAD, points: int = 13) -> pd.DataFrame:
@@ -254,6 +256,7 @@ class Profile:
             marks = sorted(curve.marks, key=lambda m: m.value)
             least = 0.0 if curve.start is None else 0.01 * limit  # the maximum is far away, at infinity
             marks = [m for m in marks if least <= abs(m.tau) <= 1.05 * limit + 0.05]
+            marks = [m for i, m in enumerate(marks) if i == 0 or m.tau - marks[i - 1].tau > 0.01 * limit]
             value = np.array([curve.scale(m.value) for m in marks])
             tau = np.array([m.tau for m in marks])
         return labelled.frame({"value": value, "tau": tau, "loglik": self.maximum.result.llf - 0.5 * tau**2},
@@ -385,7 +388,8 @@ def profile_of(
                 curves.append(Curve(name, contrasts[j], ground, None, ("", ""), floor, scale))
                 continue
             if now is None or missing:
-                why = "rows" if at_bound else "aliased"
+                exact = maximum.phi <= 0.0 and maximum.result.standard_errors[j] == 0.0
+                why = "rows" if at_bound else "exact" if exact else "aliased"
                 curves.append(Curve(name, contrasts[j], None, None, (why, why), floor, scale))
                 continue
             point = point_at(

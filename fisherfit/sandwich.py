@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from . import coordinates
-from .clusters import Clusters, crossed
 from .clustering import cluster_meat
+from .clusters import Clusters, crossed
 from .covtypes import CovType
 from .errors import InputError
 from .kernels import OBSERVED, SCORE
@@ -161,7 +161,8 @@ def _meat(at: Estimate, cov: CovType, clusters: Clusters | None, out: Covariance
     if cov.kind == "HAC":
         return serial_meat(at.likelihood, at.theta, cov.lags_for(at.likelihood.observations))
     if cov.kind == "cluster":
-        assert clusters is not None and cov.correction is not None
+        assert clusters is not None
+        assert cov.correction is not None
         first, *second = clusters.codes
         meat = _one_way(at, cov.correction, first, out)
         if second:
@@ -183,9 +184,9 @@ def _meat(at: Estimate, cov: CovType, clusters: Clusters | None, out: Covariance
         total += squares(part, shares(part, u))
     if out.full.size:
         out.notes.append(
-            f"{out.full.size} of the rows have leverage 1, the first row {{row}}: each determines a coefficient alone, so "
-            f"that {cov.kind} has no residual for it; standard errors of the coefficients that depend on such rows are "
-            "NaN. Leave these rows and their columns out, or use HC0 or HC1"
+            f"{out.full.size} of the rows have leverage 1, the first is row {{row}}: each determines a coefficient "
+            f"alone, so that {cov.kind} has no residual for it; standard errors of the coefficients that depend on "
+            "such rows are NaN. Leave these rows and their columns out, or use HC0 or HC1"
         )
     return total
 

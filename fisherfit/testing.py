@@ -19,7 +19,7 @@ import numpy as np
 from scipy import linalg, special
 
 from .coordinates import transform
-from .errors import InputError, RankWarning
+from .errors import ExactFitWarning, InputError, RankWarning
 from .hypotheses import Hypothesis
 from .likelihood import Likelihood
 from .linalg import EPS, cholesky
@@ -229,9 +229,7 @@ def _refit(full: Full, matrix: np.ndarray, value: np.ndarray) -> Refit:
 
 def likelihood_ratio(full: Full, lower: Lower) -> float:
     """LR / phi; rounding below zero is zero."""
-    phi = full.maximum.phi
-    with np.errstate(all="ignore"):
-        return float(np.divide(2.0 * max(lower.upper - lower.loglik, 0.0), phi))
+    return 2.0 * max(lower.upper - lower.loglik, 0.0) / full.maximum.phi
 
 
 def score(full: Full, lower: Lower, matrix: np.ndarray, value: np.ndarray) -> float:
@@ -283,6 +281,12 @@ def testable_part(full: Full, hypothesis: Hypothesis) -> tuple[np.ndarray, np.nd
     return matrix, value, [(lost, RankWarning)]
 
 
+def exact_fit(result: Result) -> list[tuple[str, Any]]:
+    """The warning where there is no dispersion that a statistic could be measured in."""
+    what = "the model reproduces the response exactly" if result.dispersion == 0.0 else "no degrees of freedom are left"
+    return [(f"{what}, so that there is no dispersion to test with and the statistic is NaN", ExactFitWarning)]
+
+
 def run(full: Full, hypothesis: Hypothesis, method: str) -> tuple[HypothesisTest, list[tuple[str, Any]]]:
     """The likelihood-ratio or score test, with the warnings that go with it."""
     from .errors import BoundaryWarning, ConvergenceWarning, SeparationWarning
@@ -294,10 +298,14 @@ def run(full: Full, hypothesis: Hypothesis, method: str) -> tuple[HypothesisTest
     if not lower.converged:
         notes.append((f"the model under {hypothesis.text!r} did not converge; the test cannot be trusted",
                       ConvergenceWarning))  # fmt: skip
-    elif not lower.regular and not bar and not lower.separated.any():
+    elif not bar and any(not one.regular and not one.separated.any() for one in (full, lower)):
         notes.append((f"the model or its restriction by {hypothesis.text!r} lies on the edge of the parameter space, "
                       "where the chi-square law does not hold in general", BoundaryWarning))  # fmt: skip
-    chi2 = likelihood_ratio(full, lower) if method == "lr" else score(full, lower, matrix, value)
+    if not maximum.phi > 0.0:
+        chi2 = float("nan")
+        notes += exact_fit(maximum.result)
+    else:
+        chi2 = likelihood_ratio(full, lower) if method == "lr" else score(full, lower, matrix, value)
     if np.isnan(chi2) and maximum.phi > 0.0:
         kind = SeparationWarning if full.separated.any() else BoundaryWarning
         notes.append((f"the score test of {hypothesis.text!r} is NaN: the model under the hypothesis has no maximum at "

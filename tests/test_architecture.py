@@ -76,6 +76,7 @@ LAYERS = [
     {"nodes"},
     {"predictive", "margins"},
     {"leave_one_out"},
+    {"influence"},
     {"diagnostics"},
     {"outcome"},
     {"calibrated"},

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from html.parser import HTMLParser
 
 import numpy as np
@@ -97,6 +98,7 @@ def test_level_reaches_text_and_json(run):
         (["--family", "tweedie", "--power", "1.3"], ff.Tweedie(power=1.3), {}),
         (["--family", "negative_binomial", "--alpha", "0.5"], ff.NegativeBinomial(alpha=0.5), {}),
         (["--cov-type", "HC1"], "normal", {"cov_type": "HC1"}),
+        (["--cov-type", "HAC(1)"], "normal", {"cov_type": "HAC(1)"}),
         (["--weights", "w", "--weight-type", "frequency"], "normal", {"weight_type": "frequency"}),
         (["--offset", "w"], "normal", {}),
         (["--max-iter", "7", "--jobs", "1"], "normal", {"max_iter": 7, "n_jobs": 1}),
@@ -109,6 +111,25 @@ def test_options_reach_the_estimator(run, small, options, family, settings):
     model = ff.GLM(family, formula="y ~ x", **settings).fit(pd.read_csv(small), **data)
     assert (code, err) == (0, "")
     assert strict(out)["coefficients"] == model.result_.to_dict()["coefficients"]
+
+
+def test_groups_for_clusters(run):
+    fit = ("fit", "@quine", "days ~ eth + lrn", "--family", "poisson", "--cov-type")
+    code, out, _ = run(*fit, "cluster", "--groups", "age", "--json")
+    assert code == 0
+    data = ff.datasets.load("quine")
+    model = ff.GLM("poisson", formula="days ~ eth + lrn", cov_type="cluster").fit(data, groups="age")
+    assert strict(out)["coefficients"] == model.result_.to_dict()["coefficients"]
+    code, out, _ = run(*fit, "cluster", "--groups", "age", "--groups", "sex", "--json")
+    assert code == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ff.CovarianceWarning)  # few groups
+        model.fit(data, groups=["age", "sex"])
+    assert strict(out)["coefficients"] == model.result_.to_dict()["coefficients"]
+    for kind, message in (("cluster", "needs groups="), ("cluster(CR9)", "'CR9' is not known"), ("HC7", "'HC7'")):
+        code, out, err = run(*fit, kind)
+        assert (code, out) == (2, "")
+        assert message in err
 
 
 def test_successes_and_failures(run):
@@ -209,10 +230,8 @@ def test_version_and_help(run):
 
 
 def test_choices_are_those_of_the_package():
-    from fisherfit.estimators.glm import COV_TYPES
     from fisherfit.response import WEIGHT_TYPES
 
-    assert arguments.COV_TYPES == COV_TYPES
     assert arguments.WEIGHT_TYPES == WEIGHT_TYPES
 
 

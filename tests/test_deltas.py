@@ -1,4 +1,4 @@
-"""Functions of the parameters: the delta method against derivatives by hand, Fieller's interval against its definition."""
+"""Functions of the parameters: the delta method against derivatives by hand, Fieller's interval by its definition."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_mistakes_are_named(beetles):
         with pytest.raises(ff.InputError, match=message):
             beetles.delta(expression)
     for expression in ("Intercept", "Intercept * log_dose / 2", "exp(Intercept) / log_dose"):
-        with pytest.raises(ff.InputError, match="not a ratio|not linear"):
+        with pytest.raises(ff.InputError, match=r"not a ratio|not linear"):
             beetles.delta(expression, method="fieller")
     with pytest.raises(ff.InputError, match="no parameter 'dose'"):
         beetles.delta(lambda p: p["dose"])

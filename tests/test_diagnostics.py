@@ -364,6 +364,32 @@ def test_aliased_columns_and_a_row_that_stands_alone():
     assert np.isnan(d.loo_estimates([4]).to_numpy()).all()
 
 
+def test_sparse_rows_wherever_they_stand():
+    import scipy.sparse as sp
+
+    x = sp.random_array((N + 1, 5), density=0.3, rng=np.random.default_rng(4), format="csr")
+    y = np.random.default_rng(5).poisson(2.0, N + 1).astype(float)
+    d, dense = (ff.GLM("poisson").fit(z, y).diagnostics(z, y) for z in (x, x.toarray()))
+    pd.testing.assert_frame_equal(d.frame(), dense.frame(), rtol=1e-8, atol=1e-10)
+    rows = [0, 63, 64, N - 1, N]
+    pd.testing.assert_frame_equal(d.dfbetas(rows), dense.dfbetas(rows), rtol=1e-7, atol=1e-10)
+
+
+def test_alpha_at_its_bound_and_quasi_likelihoods():
+    y = np.minimum(RESPONSES["poisson"], np.round(MU) + 1.0)
+    with pytest.warns(ff.BoundaryWarning):
+        model = ff.GLM("negative_binomial").fit(X, y)
+    d, poisson = model.diagnostics(X, y), of("poisson", y)[1]
+    columns = list(COLUMNS)
+    pd.testing.assert_frame_equal(d.frame(columns), poisson.frame(columns), rtol=1e-7, atol=1e-10)
+    assert d.loo_estimates()["alpha"].isna().all()
+    assert np.isfinite(d.loo_estimates().drop(columns="alpha")).all(axis=None)
+    model, quasi = of("poisson", y, dispersion="pearson")
+    np.testing.assert_allclose(quasi.std_pearson * np.sqrt(model.dispersion_), poisson.std_pearson, rtol=1e-8)
+    np.testing.assert_allclose(quasi.resid_quantile, poisson.resid_quantile, rtol=1e-7)
+    assert ff.checks.link(quasi).law == "F with 1 and 115 df"
+
+
 def test_binomial_counts_in_two_forms():
     beetles = ff.datasets.load("beetles")
     one = ff.GLM("binomial", formula="dead + alive ~ log_dose").fit(beetles)
@@ -481,3 +507,15 @@ def test_no_warnings_where_the_fit_gave_some():
     frame = model.diagnostics(x, [1.0, 2.0, 3.0, 4.0]).frame()
     np.testing.assert_allclose(frame["leverage"], 1.0)
     assert frame["cooks_distance"].isna().all()
+
+
+def test_an_exact_fit_has_no_standardised_residuals():
+    y = 1.0 + X[:, 0]
+    with pytest.warns(ff.ExactFitWarning):
+        _, d = of("normal", y)
+    frame = d.frame()
+    lost = ["resid_quantile", "std_pearson", "std_deviance", "cooks_distance", "log_score", "loo_log_score"]
+    assert frame[lost].isna().all(axis=None)
+    assert frame["leverage"].sum() == pytest.approx(4.0)
+    with pytest.raises(ff.InputError, match="exact fit"):
+        ff.plots.qq(d)

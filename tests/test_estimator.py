@@ -100,7 +100,7 @@ def test_parameters():
     assert model.set_params(link="sqrt", tol=1e-3) is model
     assert (model.link, model.tol) == ("sqrt", 1e-3)
     with pytest.raises(
-        ff.InputError, match=r"Invalid parameter 'famly' for estimator GLM\(.*parameters of GLM are cov"
+        ff.InputError, match=r"Invalid parameter 'famly' for estimator GLM\(.*parameters of GLM are bias"
     ):
         model.set_params(tol=1.0, famly="normal")
     assert model.tol == 1e-3

@@ -192,6 +192,14 @@ def test_columns_that_are_not_estimable_have_none():
     np.testing.assert_allclose(found.loc[["Intercept", "d"]], smaller.loc[["Intercept", "d"]], rtol=1e-9)
 
 
+def test_an_exact_fit_has_its_estimates():
+    X = pd.DataFrame({"x": np.arange(5.0)})
+    m = quietly(ff.GLM().fit, X, 2.0 * X["x"] + 1.0)
+    np.testing.assert_allclose(m.profile(X, 2.0 * X["x"] + 1.0).conf_int(), [[1.0, 1.0], [2.0, 2.0]], rtol=1e-12)
+    m = quietly(ff.GLM().fit, X[:2], [1.0, 5.0])
+    assert m.profile(X[:2], [1.0, 5.0]).conf_int().isna().all().all()
+
+
 def test_an_end_where_the_likelihood_stays_high_is_infinite():
     y = np.array([0.9, -0.8, 0.5, -0.2, 0.3])  # a mean of 0 is not rejected
     X = pd.DataFrame(index=range(5))

@@ -271,6 +271,34 @@ def test_aliased_columns_are_tested_by_what_can_be_tested():
         assert np.isnan(full.test("a").statistic)
 
 
+def test_an_exact_fit_has_no_dispersion_to_test_with():
+    z = np.arange(9.0)[:, None]
+    with pytest.warns(ff.ExactFitWarning):
+        m = ff.GLM().fit(z, 2 * z[:, 0] + 1)
+    for method in ("wald", "lr", "score"):
+        with pytest.warns(ff.ExactFitWarning, match="reproduces the response exactly"):
+            found = m.test("x0", method, z, 2 * z[:, 0] + 1)
+        assert np.isnan(found.statistic)
+        assert np.isnan(found.p_value)
+    with pytest.warns(ff.ExactFitWarning):
+        assert np.isnan(m.anova(z, 2 * z[:, 0] + 1)["p_value"]).all()
+
+
+def test_a_fit_with_means_at_their_bound():
+    z = np.repeat([0.0, 1.0, 2.0], 3)[:, None]
+    y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 2.0, 5.0, 3.0, 4.0])
+    with pytest.warns(ff.BoundaryWarning):
+        full = ff.GLM("poisson", "identity").fit(z, y)
+    nothing = ff.GLM(formula="y ~ 1", family="poisson").fit(pd.DataFrame({"y": y}))
+    by_hand = {  # sum of (x - 1)^2 is 6
+        "lr": nothing.result_.deviance - full.result_.deviance,
+        "score": float(np.sum((y - y.mean()) * (z[:, 0] - 1.0))) ** 2 / (6.0 * y.mean()),
+    }
+    for method, statistic in by_hand.items():
+        with pytest.warns(ff.BoundaryWarning, match="does not hold in general"):
+            assert full.test("x0", method, z, y).statistic == pytest.approx(statistic, rel=1e-9)
+
+
 def test_a_wide_hypothesis_leaves_nothing_free():
     model_, y = fit("poisson", "log")
     nothing = float(np.sum(WEIGHT * 2 * (special.xlogy(y, y) - y + 1)))

@@ -50,9 +50,9 @@ class Diagnosing:
         >>> model = ff.GLM("gamma", formula="volume ~ girth + height").fit(trees)
         >>> model.diagnostics(trees).influential(3).round(3)
             response  fitted  std_deviance  leverage  cooks_distance
-        0       10.3   8.207         2.811     0.167           0.663
-        17      27.4  32.933        -2.275     0.148           0.233
-        1       10.3   8.415         2.425     0.145           0.434
+        30      77.0  92.515        -2.089     0.227           0.379
+        16      33.8  29.240         1.642     0.131           0.150
+        17      27.4  31.508        -1.521     0.143           0.118
         """
         from ..diagnostics import Diagnostics
         from ..table import read_table

@@ -488,8 +488,9 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
             "n_features_in_": data.n_features,
             "_predictor": predictor,
         }
-        if "alpha" in family.parameters:
-            values["alpha_"] = float(found.coefficients[p])
+        others = list(family.parameters)[1:]
+        if "alpha" in others:
+            values["alpha_"] = float(found.coefficients[p + others.index("alpha")])
         if passes is not None:
             values["passes_"] = passes
         if data.clusters is not None and data.clusters.columns:

@@ -64,14 +64,14 @@ class Robust:
         Examples
         --------
         >>> import fisherfit as ff
-        >>> data = ff.datasets.load("epil")
-        >>> model = ff.GLM(formula="y ~ trt + base", family="poisson").fit(data)
+        >>> quine = ff.datasets.load("quine")
+        >>> model = ff.GLM(formula="days ~ eth + lrn", family="poisson").fit(quine)
         >>> model.result_.bse.round(4).to_dict()
-        {'Intercept': 0.0412, 'trt[T.progabide]': 0.0452, 'base': 0.0005}
+        {'Intercept': 0.0319, 'eth[T.N]': 0.0418, 'lrn[T.SL]': 0.041}
         >>> import numpy as np
-        >>> clustered = model.covariance(data, cov_type="cluster", groups="subject")
-        >>> dict(zip(clustered, np.sqrt(np.diag(clustered)).round(4).tolist()))
-        {'Intercept': 0.1289, 'trt[T.progabide]': 0.1853, 'base': 0.0013}
+        >>> covariance = model.covariance(quine, cov_type="HC3")
+        >>> dict(zip(covariance, np.sqrt(np.diag(covariance)).round(4).tolist()))
+        {'Intercept': 0.1043, 'eth[T.N]': 0.165, 'lrn[T.SL]': 0.1642}
         """
         from ..sandwich import check, covariance_at, estimate_of, in_force
 

@@ -72,9 +72,9 @@ class Testing:
         >>> data = ff.datasets.load("warpbreaks")
         >>> model = ff.GLM(formula="breaks ~ wool + tension", family="poisson").fit(data)
         >>> model.test("tension[T.M] = tension[T.H]")
-        Wald test of tension[T.M] = tension[T.H]: chi2(1) = 7.0911, p = 0.007747
+        Wald test of tension[T.M] = tension[T.H]: chi2(1) = 8.3256, p = 0.003909
         >>> round(model.test("tension", method="lr", X=data).statistic, 4)
-        88.5647
+        70.9416
         """
         from ..hypotheses import read_hypothesis
         from ..model_terms import terms_of
@@ -104,7 +104,7 @@ class Testing:
         """The Wald test, and the warnings that go with it."""
         from ..errors import BoundaryWarning, HauckDonnerWarning, RankWarning, SeparationWarning
         from ..hauck_donner import hauck_donner
-        from ..testing import outcome, testable_part, wald, wald_within
+        from ..testing import exact_fit, outcome, testable_part, wald, wald_within
 
         result = self.result_
         notes: list[tuple[str, Any]] = []
@@ -141,7 +141,10 @@ class Testing:
             elif unknown:
                 notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with "
                               "the data of the fit what can be tested is tested", RankWarning))  # fmt: skip
-            elif np.isnan(chi2) and result.dispersion > 0.0:
+            elif not result.dispersion > 0.0:
+                chi2 = float("nan")
+                notes += exact_fit(result)
+            elif np.isnan(chi2):
                 notes.append((f"the covariance of {found.text!r} is singular: the Wald test is NaN, as the estimates "
                               "do not vary in that direction", RankWarning))  # fmt: skip
             if full is not None and single and not notes and not full.constrained:
@@ -216,8 +219,8 @@ class Testing:
         >>> model.anova(data).round(4)
                    df  deviance  resid_df  resid_deviance     chi2  p_value
         Intercept   0       NaN      53.0        297.3722      NaN      NaN
-        wool        1   16.0393      52.0        281.3329  16.0393   0.0001
-        tension     2   70.9410      50.0        210.3919  70.9410   0.0000
+        wool        1   16.0388      52.0        281.3335  16.0388   0.0001
+        tension     2   70.9416      50.0        210.3919  70.9416   0.0000
         """
         from ..anova_table import frame_of, table_of, uses_deviance
         from ..model_terms import terms_of
@@ -269,7 +272,7 @@ class Testing:
                estimate  std err  p_value
         M - L   -0.3213   0.0603   0.0000
         H - L   -0.5185   0.0640   0.0000
-        H - M   -0.1972   0.0689   0.0119
+        H - M   -0.1972   0.0683   0.0109
         """
         from ..hypotheses import unknown
         from ..model_terms import factor_key, terms_of

@@ -73,8 +73,13 @@ def coefficients(
     finite = np.isfinite(estimate) & np.isfinite(ends).all(axis=0)
     ax.hlines(at[finite], ends[0][finite], ends[1][finite], color=BLUE, linewidth=1.8, zorder=2)
     ax.plot(estimate[finite], at[finite], "o", color=BLUE, markersize=5.5, zorder=3)
-    for y, value in zip(at[~finite], result.params[names].to_numpy()[~finite], strict=True):
-        text = "not estimable" if np.isnan(value) else f"estimate {value:+g}" if np.isinf(value) else "no interval"
+    errors = result.bse[names].to_numpy()
+    for y, value, error in zip(at[~finite], result.params[names].to_numpy()[~finite], errors[~finite], strict=True):
+        text = "no interval"
+        if np.isinf(error):
+            text = "infinite estimate (+)" if value > 0 else "infinite estimate (-)"
+        elif np.isnan(error):
+            text = "not estimable"
         ax.annotate(text, (1.0 if exponentiate else 0.0, y), xytext=(4, 0), textcoords="offset points", color=RED,
                     fontsize="small", va="center")  # fmt: skip
     if exponentiate:

@@ -141,8 +141,8 @@ def calibration(
     grid = np.linspace(max(p.min(), 1e-6), min(p.max(), 1 - 1e-6), 200)
     ax.plot(grid, special.expit(line.intercept + line.slope * special.logit(grid)), color=RED, linewidth=1.6,
             label=f"intercept {line.intercept:.2f}, slope {line.slope:.2f}")  # fmt: skip
-    ax.errorbar(mean, share, yerr=[share - (centre - half), (centre + half) - share], fmt="o", color=BLUE,
-                markersize=4.5, linewidth=1.0, label=f"groups, {100 * level:g}% intervals")  # fmt: skip
+    reach = np.maximum([share - (centre - half), centre + half - share], 0.0)
+    ax.errorbar(mean, share, yerr=reach, fmt="o", color=BLUE, markersize=4.5, linewidth=1.0, label=f"groups, {100 * level:g}% intervals")  # fmt: skip
     heights, edges = np.histogram(p, bins=40, range=(0.0, 1.0), weights=f)
     ax.bar(edges[:-1], 0.1 * heights / heights.max(), width=np.diff(edges), align="edge", color=GREY, alpha=0.45,
            linewidth=0, zorder=0)  # fmt: skip

@@ -54,6 +54,7 @@ def residuals(
     """
     d = of_fit(diagnostics)
     y = d.residuals(kind)
+    drawable(y)
     x, label, levels = _against(d, against)
     ax = axes(ax)
     ax.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
@@ -147,7 +148,7 @@ def qq(
     d, level = of_fit(diagnostics), level_of(level)
     values = d.residuals(kind)
     counted = ~np.isnan(values)
-    found = np.sort(values[counted])
+    found = drawable(values)
     n = found.size
     x = special.ndtri((np.arange(1, n + 1) - 0.5) / n)
     if kind == "quantile":
@@ -165,6 +166,14 @@ def qq(
     ax.set_ylabel(name_of(kind))
     ax.legend(frameon=False, loc="upper left", fontsize="small")
     return ax
+
+
+def drawable(values: np.ndarray) -> np.ndarray:
+    """Residuals that are numbers, sorted; an error where there are too few."""
+    found = np.sort(values[~np.isnan(values)])
+    if found.size < 3:
+        raise InputError(f"there are {found.size} residuals; a figure needs 3 at least (an exact fit has none)")
+    return found
 
 
 def _order_statistics(n: int, level: float) -> tuple[np.ndarray, np.ndarray]:
@@ -217,7 +226,7 @@ def worm(diagnostics: Diagnostics, level: float = 0.95, ax: Axes | None = None) 
     >>> plt.close(ax.figure)
     """
     d, level = of_fit(diagnostics), level_of(level)
-    values = np.sort(d.resid_quantile[~np.isnan(d.resid_quantile)])
+    values = drawable(d.resid_quantile)
     n = values.size
     x = special.ndtri((np.arange(1, n + 1) - 0.5) / n)
     lower, upper = _order_statistics(n, level)
@@ -278,7 +287,7 @@ def influence(
     ax = axes(ax)
     ax.axhline(0.0, color=INK, linewidth=0.8, zorder=1)
     dots(ax, h[shown], r[shown], d.cooks_distance[shown])
-    for i in d._largest(labels):
+    for i in d.largest(labels):
         ax.annotate(str(d.labels[i]), (h[i], r[i]), xytext=(4, 3), textcoords="offset points", fontsize="small")
     right = float(h[shown].max(initial=0.0)) * 1.15
     low, high = 1.2 * float(r[shown].min(initial=-2.0)), 1.2 * float(r[shown].max(initial=2.0))
