@@ -64,6 +64,11 @@ REASONS = [
         1, ("prediction",), ("binomial", "poisson", "negative_binomial"), of=("observation", "plug-in"),
     ),
     Reason(
+        "Tweedie, n = 500: a new value is 0 with probability 0.043, which is more than the lower 2.5 %; the interval "
+        "begins at 0 and misses above only.",
+        1, ("prediction",), ("tweedie",), of=("observation", "plug-in"),
+    ),
+    Reason(
         "plug-in: the estimates are taken as known, and the interval is too short.",
         -1, ("prediction",), ("normal", "gamma", "tweedie", "negative_binomial"), of=("plug-in",),
     ),
