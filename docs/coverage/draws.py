@@ -86,14 +86,31 @@ LAWS = {
     )
 }  # fmt: skip
 
+
+def overdispersed(rng: np.random.Generator, mu: np.ndarray, X: np.ndarray) -> np.ndarray:
+    """Negative binomial counts whose alpha grows with x."""
+    alpha = 0.2 + 0.4 * X[:, 0] ** 2
+    return rng.poisson(mu * rng.gamma(1.0 / alpha, alpha, mu.shape)).astype(float)
+
+
+def shared(make: Callable[[np.random.Generator, tuple[int, int]], np.ndarray]) -> Draw:
+    """A variable for every cluster, as one of all its rows, of shape (runs, n)."""
+
+    def draw(rng: np.random.Generator, mu: np.ndarray, X: np.ndarray) -> np.ndarray:
+        group = clusters(len(X))
+        return make(rng, (len(mu), int(group[-1]) + 1))[:, group]
+
+    return draw
+
+
+BETWEEN = shared(lambda rng, shape: rng.normal(0.0, 0.7, shape))
+FACTOR = shared(lambda rng, shape: rng.gamma(4.0, 0.25, shape))
 HETEROSCEDASTIC = {
     law.name: law
     for law in (
         Law("normal", "normal", (1.0, 0.5, -0.5), lambda rng, mu, X: rng.normal(mu, 0.4 + 0.8 * np.abs(X[:, 0])),
             "standard deviation 0.4 + 0.8 abs(x)"),
-        Law("poisson", "poisson", (0.5, 0.4, -0.4),
-            lambda rng, mu, X: rng.poisson(mu * rng.gamma(1.0 / (0.2 + 0.4 * X[:, 0] ** 2), 0.2 + 0.4 * X[:, 0] ** 2, mu.shape)),
-            "variance mu + (0.2 + 0.4 x²) mu²"),
+        Law("poisson", "poisson", (0.5, 0.4, -0.4), overdispersed, "variance mu + (0.2 + 0.4 x²) mu²"),
         Law("gamma", "gamma", (0.5, 0.4, -0.4),
             lambda rng, mu, X: rng.gamma(4.0 / (1.0 + X[:, 0] ** 2), mu * (1.0 + X[:, 0] ** 2) / 4.0),
             "variance (1 + x²) mu² / 4"),
@@ -102,11 +119,10 @@ HETEROSCEDASTIC = {
 CLUSTERED = {
     law.name: law
     for law in (
-        Law("normal", "normal", (1.0, 0.5, -0.5),
-            lambda rng, mu, X: rng.normal(mu, 1.0) + 0.7 * rng.normal(size=(len(mu), clusters(len(X))[-1] + 1))[:, clusters(len(X))],
+        Law("normal", "normal", (1.0, 0.5, -0.5), lambda rng, mu, X: rng.normal(mu, 1.0) + BETWEEN(rng, mu, X),
             "standard deviation 0.7 between clusters, 1 within"),
         Law("poisson", "poisson", (0.5, 0.4, -0.4),
-            lambda rng, mu, X: rng.poisson(mu * rng.gamma(4.0, 0.25, (len(mu), clusters(len(X))[-1] + 1))[:, clusters(len(X))]),
+            lambda rng, mu, X: rng.poisson(mu * FACTOR(rng, mu, X)).astype(float),
             "mean times a gamma variable of variance 0.25, one in a cluster"),
     )
 }  # fmt: skip

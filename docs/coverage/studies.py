@@ -151,15 +151,15 @@ the level has more.""",
     "heteroscedastic": (
         "Robust intervals under heteroscedasticity",
         """\
-The variance is not the one that the family says: normal with standard deviation 0.4 + 0.8 |x|, counts with variance
-mu + (0.2 + 0.4 x²) mu² fitted as Poisson, positive values with variance (1 + x²) mu² / 4 fitted as gamma. Standard errors
-from the expected information should fail here; ``cov_type="HC3"`` should not.""",
+The variance is not the one that the family says: normal with standard deviation 0.4 + 0.8 abs(x), counts with variance
+mu + (0.2 + 0.4 x²) mu² fitted as Poisson, positive values with variance (1 + x²) mu² / 4 fitted as gamma. Standard
+errors from the expected information should fail here; ``cov_type="HC3"`` should not.""",
     ),
     "clustered": (
         "Clustered intervals under correlation",
         """\
-10 clusters of 5 rows, or 50 of 10; z is the same in a cluster. Normal with standard deviation 0.7 between clusters and 1
-within; Poisson with means times a gamma variable of variance 0.25, one in a cluster. ``cov_type="cluster"`` (CR1) and
-``"cluster(CR3)"``.""",
+10 clusters of 5 rows, or 50 of 10; z is the same in a cluster. Normal with standard deviation 0.7 between clusters and
+1 within; Poisson with means times a gamma variable of variance 0.25, one in a cluster. ``cov_type="cluster"`` (CR1)
+and ``"cluster(CR3)"``.""",
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from draws import LAWS
@@ -18,9 +19,9 @@ Coverage
 ========
 
 An interval of level 95 % should contain the true value in 95 of 100 data sets. Here this is counted. Data are drawn
-from laws that are known, each data set is fitted, and the table says how many of {runs:,} intervals contain the truth.
-Behind it, in parentheses, stands how far that is from 0.95, in Monte Carlo standard errors (one is {error:.4f}). What is
-further than 3 is in bold, with its reason below.
+from laws that are known, each data set is fitted, and the tables say what share of {runs:,} intervals contains the
+truth. Behind it, in parentheses, stands how far that is from 0.95, in Monte Carlo standard errors (one is
+{error:.4f}). What is further than 3 is in bold, and a number leads to its reason.
 
 One command draws, fits, counts and writes this page, in some minutes and always with the same numbers:
 
@@ -33,8 +34,8 @@ LAWS_TEXT = """\
 The laws
 --------
 
-Each has an intercept, x at the quantiles of a standard normal law, and z, which is 0 or 1 in turn. The rows are the same
-in all data sets of a size; the responses are new. Coefficients are those of the intercept, x and z.
+Each has an intercept, x at the quantiles of a standard normal law, and z, which is 0 or 1 in turn. The rows are the
+same in all data sets of a size; the responses are new. Coefficients are those of the intercept, x and z.
 
 """
 
@@ -54,20 +55,22 @@ def page(results: list[Record], titles: dict[str, tuple[str, str]]) -> str:
 
 
 def study_table(records: list[Record], usual: int) -> str:
-    """A row for every law, a column for every size and quantity, and the reasons."""
+    """A table for every size, with a row for every law and a column for every quantity, and the reasons."""
     sizes, kinds = sorted({r["n"] for r in records}), list(dict.fromkeys(r["of"] for r in records))
     cells = {(r["law"], r["n"], r["of"]): r for r in records}
-    used = [(n, of) for n in sizes for of in kinds if any(r["n"] == n and r["of"] == of for r in records)]
     reasons: list[str] = []
-    rows = [["law", *(f"{of}, n = {n}" for n, of in used)]]
-    for law in dict.fromkeys(r["law"] for r in records):
-        rows.append([law.replace("_", " "), *(cell(cells.get((law, n, of)), reasons) for n, of in used)])
-    out = table(rows)
+    out = ""
+    for n in sizes:
+        rows = [[f"n = {n}", *kinds]]
+        for law in dict.fromkeys(r["law"] for r in records):
+            rows.append([law.replace("_", " "), *(cell(cells.get((law, n, of)), reasons) for of in kinds)])
+        out += table(rows) + "\n"
+    out = out.rstrip() + "\n"
     runs = {r["runs"] for r in records}
     if runs != {usual}:
         out += f"\nRuns: {', '.join(f'{r:,}' for r in sorted(runs))}.\n"
     if reasons:
-        out += "\n" + "".join(f"{k}. {text}\n" for k, text in enumerate(reasons, 1))
+        out += "\n" + "".join(f"{wrapped(f'[{k}] {text}')}\n\n" for k, text in enumerate(reasons, 1)).rstrip() + "\n"
     return out
 
 
@@ -81,7 +84,12 @@ def cell(record: Record | None, reasons: list[str]) -> str:
     why = reason(record)
     if why not in reasons:
         reasons.append(why)
-    return f"**{text}** {distance} [{reasons.index(why) + 1}]"
+    return f"**{text}** {distance} \\[{reasons.index(why) + 1}]"
+
+
+def wrapped(text: str) -> str:
+    """Lines of a paragraph; what would be read as a footnote is escaped."""
+    return textwrap.fill("\\" + text, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def table(rows: list[list[str]]) -> str:
