@@ -93,6 +93,8 @@ class Inferring:
             score = maximum.evaluation.score[maximum.free]
             square = float(score @ maximum.factor.solve(score))
         else:  # under restrictions the score vanishes in the directions that they leave
+            from ..restricted import directions_left, score_within
+
             left = directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
             square = score_within(maximum, left)
         return math.sqrt(abs(square) / maximum.phi)

@@ -309,7 +309,14 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     centred = None
     if determined is None and np.any(np.abs(design.centre * design.inverse_scale) > FAR):
         inside = covariance_of(
-            model, fitted, fitted_likelihood, replace(design, centre=np.zeros_like(design.centre)), phi, nobs, rank
+            model,
+            fitted,
+            fitted_likelihood,
+            replace(design, centre=np.zeros_like(design.centre)),
+            phi,
+            nobs,
+            rank,
+            data.clusters,
         )[0]
         centre = np.zeros(p)
         centre[design.position[int(design.intercept) : design.dense_width]] = design.centre
