@@ -72,7 +72,9 @@ def test_discrete_distributions_by_direct_integration(family):
     for i, (eta, se) in enumerate(rows):
         for k in ks:
             assert law.cdf(k / unit)[i] == pytest.approx(over_eta(lambda e, k=k: cdf(k, e), eta, se), abs=1e-9)
-            assert law.pmf(k / unit)[i] == pytest.approx(over_eta(lambda e, k=k: pmf(k, e), eta, se), rel=1e-8, abs=1e-12)
+            assert law.pmf(k / unit)[i] == pytest.approx(
+                over_eta(lambda e, k=k: pmf(k, e), eta, se), rel=1e-8, abs=1e-12
+            )
 
 
 @pytest.mark.parametrize("df", [7, 57, 97])
