@@ -66,6 +66,7 @@ class Margins:
                 "use scale='link'"
             )
         self.predictor, self.result, self.scale = predictor, result, scale
+        self._kept: tuple[Rows, Any, dict[str, np.ndarray]] | None = None
         self.table = read_table(X)
         if self.table.n == 0:
             raise InputError("X has no rows, so that there is nothing to average over")
@@ -161,8 +162,7 @@ class Margins:
 
     def slope(self, rows: Rows, name: str, kind: str) -> Estimate:
         """The average derivative in a numeric column, or elasticity."""
-        design, eta = self.versions.at(rows.table)
-        m, first, second = self.curve(eta, rows)
+        design, m, first, second = self._here(rows)
         x = np.asarray(rows.table.column(name).values, float)
         if kind.startswith("ey"):  # of log m
             first, second = first / m, second / m - (first / m) ** 2
@@ -179,9 +179,27 @@ class Margins:
         else:  # a column of the design as it is: exact
             j = self.predictor.terms.names.index(self._coefficient(name))
             along = np.full(x.size, self.predictor.coefficients[j])
-            gradient = self.gradient(transposed(design, times * second * along))
+            bent = self._bent(rows, kind) if not kind.endswith("ex") else transposed(design, times * second)
+            gradient = self.gradient(along[0] * bent)
             gradient[j] += float(np.sum(times * first))
         return Estimate(float(np.sum(times * first * along)), gradient)
+
+    def _here(self, rows: Rows) -> tuple[Design, np.ndarray, np.ndarray, np.ndarray]:
+        """The design of the rows and the curve of their means, kept for the next column."""
+        if self._kept is None or self._kept[0] is not rows:
+            design, eta = self.versions.at(rows.table)
+            self._kept = rows, (design, *self.curve(eta, rows)), {}
+        return self._kept[1]
+
+    def _bent(self, rows: Rows, kind: str) -> np.ndarray:
+        """Z'u, u the weighted second derivative of the mean or of its logarithm: the same for every column."""
+        design, m, first, second = self._here(rows)
+        assert self._kept is not None
+        known = self._kept[2]
+        if kind not in known:
+            curved = second / m - (first / m) ** 2 if kind.startswith("ey") else second
+            known[kind] = transposed(design, rows.weight * curved)
+        return known[kind]
 
     def _coefficient(self, name: str) -> str:
         names = self.predictor.terms._columns(self.table)

@@ -249,8 +249,8 @@ def test_columns_far_from_zero_keep_their_digits(family, cov_type):
     rounded = (X + 2.0**26) - 2.0**26
     near = ff.GLM(family, cov_type=cov_type).fit(rounded, RESPONSES[family])
     table = far.predict(NEW + 2.0**26, se=True)
-    np.testing.assert_allclose(table, near.predict((NEW + 2.0**26) - 2.0**26, se=True), rtol=1e-7)
-    np.testing.assert_allclose(table, model.predict(NEW, se=True), rtol=1e-3)
+    np.testing.assert_allclose(table, near.predict((NEW + 2.0**26) - 2.0**26, se=True), rtol=1e-7, atol=1e-6)
+    np.testing.assert_allclose(table, model.predict(NEW, se=True), rtol=1e-3, atol=1e-3)
     margins = far.marginal_effects(X + 2.0**26)["std err"]
     np.testing.assert_allclose(margins, near.marginal_effects(rounded)["std err"], rtol=1e-7)
     if family == "negative_binomial":
