@@ -17,7 +17,7 @@ SIZES = (50, 500)
 def main() -> None:
     """The command."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--quick", action="store_true", help="a trial: 40 data sets of 50 rows")
+    options.add_argument("--quick", action="store_true", help="a trial: 20 data sets of 50 rows")
     options.add_argument("--studies", nargs="+", choices=list(STUDIES), help="some anew, the other results kept")
     options.add_argument("--page", action="store_true", help="write the page from the results there are")
     options.add_argument("--out", type=Path, default=FOLDER, help="where to write")
@@ -32,7 +32,7 @@ def main() -> None:
         for n in SIZES[:1] if given.quick else SIZES:
             for law in laws.values():
                 begin = time.perf_counter()
-                found = list(study(law, n, 40 if given.quick else 2000))
+                found = list(study(law, n, 20 if given.quick else 2000))
                 results += found
                 shown = ", ".join(f"{r['of']} {r['coverage']:.3f} ({r['errors']:+.1f})" for r in found)
                 print(f"{name}, {law.name}, n = {n}: {shown}; {time.perf_counter() - begin:.1f} s", flush=True)

@@ -66,29 +66,35 @@ def profile(law: Law, n: int, runs: int) -> Iterator[Record]:
         yield count("profile", law.name, n, name, ends[:, j, 0], ends[:, j, 1], truth)
 
 
-def prediction(law: Law, n: int, runs: int) -> Iterator[Record]:
-    """Intervals for the mean at a place, and whether those for an observation hold a new one.
+def side(cdf: Callable[[Any], np.ndarray], value: float, discrete: bool) -> int:
+    """Where a value lies to the interval between the quantiles of a distribution F: below (-1), in it (0), above (1).
 
-    An interval from the quantiles of a distribution F holds a value y where F(y) is at least the lower probability and
-    F just below y is less than the upper one: F at two points costs less than two quantiles.
+    It is in it where F(value) is at least the lower probability and F just below is less than the upper one: F at two
+    points costs less than two quantiles.
     """
-    X, rng, tail = design(n), stream("prediction", law, n), 0.5 - 0.5 * LEVEL
+    tail = 0.5 - 0.5 * LEVEL
+    upto = float(cdf(value)[0])
+    below = float(cdf(value - 1.0)[0]) if discrete else 0.0 if value == 0.0 else upto
+    return -1 if upto < tail else 1 if below >= 1.0 - tail else 0
+
+
+def prediction(law: Law, n: int, runs: int) -> Iterator[Record]:
+    """Intervals for the mean at a place, and whether those for an observation hold a new one."""
+    X, rng = design(n), stream("prediction", law, n)
     new = law.responses(rng, PLACE[None], runs)[:, 0]
     discrete = law.family in ("binomial", "poisson", "negative_binomial")
     ends, kinds = np.empty((runs, 2)), {"observation": True, "plug-in": False}
-    at = {kind: np.empty((runs, 2)) for kind in kinds}
+    sides = {kind: np.empty(runs, int) for kind in kinds}
     for i, y in enumerate(law.responses(rng, X, runs)):
         with quiet():
             model = ff.GLM(law.family, n_jobs=1).fit(X, y)
             ends[i] = model.predict_interval(PLACE[None], kind="mean", level=LEVEL).iloc[0]
             for kind, uncertain in kinds.items():
                 cdf = model.predict_distribution(PLACE[None], parameter_uncertainty=uncertain).cdf
-                upto = float(cdf(new[i])[0])
-                below = float(cdf(new[i] - 1.0)[0]) if discrete else 0.0 if new[i] == 0.0 else upto
-                at[kind][i] = upto, below
+                sides[kind][i] = side(cdf, float(new[i]), discrete)
     yield count("prediction", law.name, n, "mean", ends[:, 0], ends[:, 1], float(law.mean(PLACE[None])[0]))
-    for kind, (upto, below) in ((kind, values.T) for kind, values in at.items()):
-        lower, upper = np.where(upto >= tail, -1.0, 1.0), np.where(below < 1.0 - tail, 1.0, -1.0)
+    for kind, found in sides.items():
+        lower, upper = np.where(found < 0, 1.0, -1.0), np.where(found > 0, -1.0, 1.0)
         yield count("prediction", law.name, n, kind, lower, upper, 0.0)
 
 
