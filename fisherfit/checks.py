@@ -219,7 +219,7 @@ def link(diagnostics: Diagnostics, powers: int | tuple[int, ...] = 2) -> Check:
     z = np.stack([np.where(rows, ((eta - centre) / spread) ** k, 0.0) for k in added.tolist()])
     free = maximum.free[:p]
     information = maximum.evaluation.information[:p, :p][np.ix_(free, free)]
-    cross = np.stack([d._mean_only.weighted_sums(None, w * column, 0)[1][free] for column in z])
+    cross = np.stack([maximum.likelihood.weighted_sums(None, w * column, 0)[1][free] for column in z])
     solved = np.linalg.solve(information, cross.T)
     left = (z * w) @ z.T - cross @ solved
     scale = np.sqrt(((z * w) * z).sum(axis=1))
