@@ -10,7 +10,7 @@ import numpy as np
 from .. import _threads, labelled
 from ..columnwise import selected_errors
 from ..covtypes import read_cov_type
-from ..errors import CovarianceWarning, InputError
+from ..errors import CovarianceWarning, InputError, frames_inside
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,10 +81,10 @@ class Robust:
             read_cov_type(self.cov_type if cov_type is None else cov_type, correction, lags), self.weight_type
         )
         groups = self._groups_for(cov.kind, groups, X)
-        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, groups)
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, groups, constrained=True)
         check(cov, maximum.likelihood, data.clusters)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            found = covariance_at(estimate_of(maximum), cov, self.weight_type, data.clusters)
+            found = covariance_at(estimate_of(maximum, self._basis(maximum)), cov, self.weight_type, data.clusters)
             values = maximum.covariance_in_user_units(found.matrix)
         infinite = np.isinf(values.diagonal())
         values[found.lost, :] = values[:, found.lost] = np.nan
@@ -93,7 +93,11 @@ class Robust:
             row = 0
             if found.full.size:
                 row = int(found.full[0] if data.kept_rows is None else np.flatnonzero(data.kept_rows)[found.full[0]])
-            warnings.warn(note.format(row=row), CovarianceWarning, stacklevel=2)
+            warnings.warn(note.format(row=row), CovarianceWarning, stacklevel=frames_inside())
+        if hasattr(self, "constraints_"):  # what they fix does not vary; a bound that holds leaves no variance to give
+            errors = self.result_.standard_errors
+            for value, at in ((0.0, errors == 0.0), (np.nan, np.isnan(errors))):
+                values[at, :] = values[:, at] = value
         out = labelled.frame(values, self.result_.names, self.result_.names)
         out.attrs["cov_type"] = found.name
         return out
@@ -157,7 +161,7 @@ class Robust:
             if name not in lookup:
                 raise InputError(f"columns: {name!r} is not a coefficient of the model; the first are "
                                  f"{', '.join(map(repr, names[:8]))}")  # fmt: skip
-        rows = self.separation_.rows if data.kept_rows is None else self.separation_.rows[data.kept_rows]
+        rows = self._separated(data)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             errors = selected_errors(
                 self, self._likelihood(data, family, links), self.result_.coefficients, rows,
