@@ -25,6 +25,7 @@ from .elementary import widest
 from .errors import InputError
 from .families import ExponentialDispersion, Family, NegativeBinomial
 from .kernels import _restricted, _unpacked
+from .leverage import inverse_root, quadratic_forms
 from .likelihood import Likelihood, expand
 from .links import Power
 
@@ -89,7 +90,7 @@ def adjustment(
     if phi == 0.0:
         return np.zeros(theta.size)
     w = likelihood.row_terms(theta)[1][0]
-    h = w * quadratic_forms(likelihood, covariance[:p, :p])
+    h = w * quadratic_forms(likelihood, [inverse_root(covariance[:p, :p])])[0]
     eta = likelihood.linear_predictor(theta)
     joint = theta.size > p
     d, bend, skew = curvature(likelihood, family, eta, float(theta[-1]) if joint else None, kind)
@@ -121,20 +122,6 @@ def _median_shift(likelihood: Likelihood, covariance: np.ndarray, third: np.ndar
     variance = np.einsum("rj,jr->r", rows, across)
     m = cubic_sums(likelihood, across, third) / variance
     return np.asarray(np.linalg.solve(rows[:, inner], m))
-
-
-def quadratic_forms(likelihood: Likelihood, matrix: np.ndarray) -> np.ndarray:
-    """x_i' M x_i for every row of the first design, stripe by stripe."""
-    design, out = likelihood.designs[0], np.empty(likelihood.n)
-
-    def fill(start: int, stop: int, size: int) -> None:
-        for begin in range(start, stop, size):
-            end = min(begin + size, stop)
-            x = expand(design, begin, end)
-            np.einsum("ij,ij->i", x @ matrix, x, out=out[begin:end])
-
-    likelihood.each_stripe(fill)
-    return np.asarray(np.maximum(out, 0.0, out=out))
 
 
 def cubic_sums(likelihood: Likelihood, directions: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -235,4 +222,4 @@ def _make_curves(
     return curves
 
 
-__all__ = ["KINDS", "adjustment", "check_adjustable", "cubic_sums", "curvature", "is_unbiased", "quadratic_forms"]
+__all__ = ["KINDS", "adjustment", "check_adjustable", "cubic_sums", "curvature", "is_unbiased"]

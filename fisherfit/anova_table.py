@@ -17,6 +17,7 @@ from . import labelled
 from .errors import ConvergenceWarning, InputError
 from .families import ExponentialDispersion
 from .hypotheses import Hypothesis
+from .maximum import need_likelihood
 from .model_terms import ModelTerm
 from .restricted import directions_left, score_within
 from .result import Result
@@ -230,6 +231,7 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
     for model in models:
         if not isinstance(getattr(model, "result_", None), Result):
             raise InputError(f"anova needs fitted models; {type(model).__name__} is not fitted")
+        need_likelihood(model.result_, "a comparison of deviances")
     ordered = sorted(models, key=lambda m: -m.result_.df_resid)
     results = [m.result_ for m in ordered]
     top = results[-1]
@@ -252,9 +254,6 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
             lacks = next(name for name in small.names if name not in large.names)
             raise InputError(f"the models are not nested by their coefficients: the larger has no {lacks!r}; give "
                              "nested=True if they are nested all the same")  # fmt: skip
-        if small.weight_type == "probability":
-            raise InputError("probability weights make a pseudo-likelihood, whose differences are not chi-square; use "
-                             "model.test(..., method='wald')")  # fmt: skip
     left = [-2.0 * r.llf if free_alpha or np.isnan(r.deviance) else r.deviance for r in results]
     labels = _labels(ordered)
     rows = [Row(labels[0], 0, float("nan"), float("nan"), results[0].df_resid, left[0])]

@@ -16,6 +16,7 @@ from .diagnostics import Diagnostics
 from .errors import InputError
 from .families import Binomial, Poisson
 from .kernels import SCORE
+from .maximum import need_likelihood
 from .outcome import Check, of_diagnostics, one_of
 from .rowwise import base_terms_by_row, objectives
 
@@ -155,6 +156,7 @@ def zero_inflation(diagnostics: Diagnostics, two_sided: bool = False) -> Check:
     if not (support.integer and support.lower == 0.0 and not support.lower_open):
         raise InputError(f"zero-inflation is tested in models of counts, not in the {d.family.name} family")
     likelihood, rows = d.maximum.likelihood, d.present
+    need_likelihood(d.maximum.result, "the score test for zero-inflation")
     _no_precisions(d)
     kernels, eta = likelihood.kernels, d.eta
     f = np.where(rows, d.copies, 0.0)
@@ -210,6 +212,7 @@ def link(diagnostics: Diagnostics, powers: int | tuple[int, ...] = 2) -> Check:
     if not (added.ndim == 1 and added.size and added.dtype.kind == "i" and (added >= 2).all()):
         raise InputError(f"powers must be whole numbers of at least 2, got {powers!r}")
     maximum, rows = d.maximum, d.present
+    need_likelihood(maximum.result, "the score test of the link")
     p = maximum.design.width
     u, w = d.terms[0][0] * d.copies, d.terms[1][0] * d.copies
     eta = np.where(rows, d.eta[0], 0.0)
@@ -219,7 +222,7 @@ def link(diagnostics: Diagnostics, powers: int | tuple[int, ...] = 2) -> Check:
     z = np.stack([np.where(rows, ((eta - centre) / spread) ** k, 0.0) for k in added.tolist()])
     free = maximum.free[:p]
     information = maximum.evaluation.information[:p, :p][np.ix_(free, free)]
-    cross = np.stack([d._mean_only.weighted_sums(None, w * column, 0)[1][free] for column in z])
+    cross = np.stack([maximum.likelihood.weighted_sums(None, w * column, 0)[1][free] for column in z])
     solved = np.linalg.solve(information, cross.T)
     left = (z * w) @ z.T - cross @ solved
     scale = np.sqrt(((z * w) * z).sum(axis=1))

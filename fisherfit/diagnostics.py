@@ -20,8 +20,9 @@ from .families import ExponentialDispersion, Family, NegativeBinomial
 from .influence import dfbetas, estimates_without
 from .kernels import EXPECTED, OBSERVED, kernels_of
 from .leave_one_out import corrected_scores, observed_root
+from .leverage import FULL, inverse_root, parts_of, quadratic_forms
+from .linalg import cholesky
 from .maximum import Maximum
-from .rowforms import inverse_root, quadratic_forms
 from .rowwise import base_terms_by_row, objectives
 from .tails import normal_scores, tails
 
@@ -34,7 +35,6 @@ COLUMNS = (
     "loo_log_score",
 )  # fmt: skip
 RESIDUALS = ("quantile", "deviance", "pearson", "anscombe", "response", "working", "std_pearson", "std_deviance")
-SOLE = 1e-10  # 1 - h below which a row alone determines a coefficient
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -236,18 +236,20 @@ class Diagnostics:
         """h, the diagonal of the hat matrix of the mean; over all rows (and repetitions) it sums to the rank."""
         p = self.maximum.design.width
         information = self.maximum.evaluation.information[:p, :p]
-        root = inverse_root(information, self.maximum.free[:p])
-        if root is None:
+        free, bread = self.maximum.free[:p], np.zeros((p, p))
+        factor = cholesky(information[np.ix_(free, free)])
+        if factor is None:
             raise InputError("the information matrix is not positive definite at the estimates, so that there is no "
                              "leverage (see certificate_ and the warnings of the fit)")  # fmt: skip
-        found = quadratic_forms(self._mean_only, root)[0]
+        bread[np.ix_(free, free)] = factor.inverse()
+        found = quadratic_forms(self.maximum.likelihood, [inverse_root(bread)])[0]
         return self._of_rows(np.minimum(self.terms[1][0] * found, 1.0))
 
     @cached_property
     def _spare(self) -> np.ndarray:
         """1 - h; NaN where a row alone determines a coefficient, and its residual is 0 by force."""
         spare = 1.0 - self.leverage
-        return np.where(spare > SOLE, spare, np.nan)
+        return np.where(spare > FULL, spare, np.nan)
 
     @cached_property
     def std_pearson(self) -> np.ndarray:
@@ -285,7 +287,8 @@ class Diagnostics:
 
         The dispersion phi is that of all rows.
         """
-        forms = quadratic_forms(self.maximum.likelihood, self.loo_root)
+        likelihood = self.maximum.likelihood
+        forms = quadratic_forms(likelihood, parts_of(likelihood, self.loo_root))
         _, move = corrected_scores(*self.observed_terms, forms)
         return self._log_density(self.eta - move)
 
@@ -428,11 +431,6 @@ class Diagnostics:
             return 1.0
         estimated = result.dispersion_method in ("pearson", "deviance", "ml")
         return float(result.dispersion_ml if estimated else result.dispersion) or float("nan")
-
-    @cached_property
-    def _mean_only(self) -> Any:
-        likelihood = self.maximum.likelihood
-        return likelihood if len(likelihood.designs) == 1 else replace(likelihood, designs=likelihood.designs[:1])
 
     def __repr__(self) -> str:
         return f"Diagnostics({self.family.name}, {self.y.size} rows, {self.rank} coefficients)"

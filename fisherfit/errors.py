@@ -6,6 +6,7 @@ attribute of the estimator holds the details.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ class MissingValuesWarning(FisherfitWarning):
 
 class CompilationWarning(FisherfitWarning):
     """A user's formula could not be compiled, or the compiled code could not be kept on disk."""
+
+
+def frames_inside() -> int:
+    """The stacklevel at which a warning points to the caller of the package."""
+    frame, count = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __name__.split(".")[0]:
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 if not TYPE_CHECKING:  # type checkers see the import above, and refuse other names

@@ -19,7 +19,7 @@ from . import _threads
 from .kernels import EXPECTED
 from .likelihood import Likelihood
 from .linalg import dense_cholesky
-from .rowblocks import Block, Pairs, blocks
+from .rowblocks import Block, Pairs, blocks, designs_of
 
 if TYPE_CHECKING:
     from .maximum import Maximum
@@ -28,8 +28,8 @@ FULL = 1e-9  # 1 - h below which a row has leverage 1: it is fitted exactly, wha
 
 
 def inverse_root(bread: np.ndarray) -> np.ndarray:
-    """R with R R' = F^-1, rows of zeros for coordinates that are not free (NaN in `bread`)."""
-    free = ~np.isnan(bread.diagonal())
+    """R with R R' = F^-1, rows of zeros for coordinates that are not free (NaN or 0 in `bread`)."""
+    free = bread.diagonal() > 0.0
     out = np.zeros(bread.shape)
     if free.any():
         factor = dense_cholesky(bread[np.ix_(free, free)])
@@ -42,20 +42,43 @@ def inverse_root(bread: np.ndarray) -> np.ndarray:
     return out
 
 
-def forms(block: Block, roots: list[np.ndarray]) -> np.ndarray:
-    """B_i = X_i F^-1 X_i' of every row, (K(K+1)/2, m); `roots` has the rows of R of every parameter."""
-    moved = [x @ root for x, root in zip(block.designs, roots, strict=True)]
+def products(moved: list[np.ndarray]) -> np.ndarray:
+    """B_i = X_i F^-1 X_i' of every row, (K(K+1)/2, m), from the rows X_i R of every parameter."""
     pairs = Pairs(len(moved)).index()
-    out = np.empty((len(pairs), block.u.shape[1]))
+    out = np.empty((len(pairs), len(moved[0])))
     for at, (a, b) in enumerate(pairs):
         np.einsum("ij,ij->i", moved[a], moved[b], out=out[at])
     return out
 
 
-def roots_of(likelihood: Likelihood, bread: np.ndarray) -> list[np.ndarray]:
+def moved_rows(designs: tuple[np.ndarray, ...], roots: list[np.ndarray]) -> list[np.ndarray]:
+    """X_i R of every parameter; `roots` has the rows of R, for all parameters or the first of them."""
+    return [x @ root for x, root in zip(designs, roots, strict=False)]
+
+
+def parts_of(likelihood: Likelihood, root: np.ndarray) -> list[np.ndarray]:
     """The rows of R of every parameter."""
-    edges = np.cumsum(likelihood.widths)[:-1]
-    return [np.ascontiguousarray(part) for part in np.split(inverse_root(bread), edges)]
+    return [np.ascontiguousarray(part) for part in np.split(root, np.cumsum(likelihood.widths)[:-1])]
+
+
+def roots_of(likelihood: Likelihood, bread: np.ndarray) -> list[np.ndarray]:
+    """The rows of R of every parameter, with R R' = F^-1."""
+    return parts_of(likelihood, inverse_root(bread))
+
+
+def quadratic_forms(likelihood: Likelihood, roots: list[np.ndarray]) -> np.ndarray:
+    """B_i of all rows, (K(K+1)/2, n), for the K parameters that `roots` has the rows of R for (the first ones)."""
+    k = len(roots)
+    out = np.empty((k * (k + 1) // 2, likelihood.n))
+
+    def fill(start: int, stop: int, size: int) -> None:
+        for begin in range(start, stop, size):
+            end = min(begin + size, stop)
+            out[:, begin:end] = products(moved_rows(designs_of(likelihood, begin, end), roots))
+
+    with _threads.single_threaded_blas():
+        likelihood.each_stripe(fill, False)
+    return out
 
 
 def _once(likelihood: Likelihood, block: Block) -> np.ndarray:
@@ -91,7 +114,7 @@ def leverage_at(likelihood: Likelihood, theta: np.ndarray, bread: np.ndarray) ->
     def fill(start: int, stop: int, size: int) -> None:
         with np.errstate(all="ignore"):
             for block in blocks(likelihood, theta, start, stop, size, EXPECTED):
-                inside, w = forms(block, roots), _once(likelihood, block)
+                inside, w = products(moved_rows(block.designs, roots)), _once(likelihood, block)
                 if k == 1:
                     out[block.start : block.stop] = w[0] * inside[0]
                     continue
@@ -132,7 +155,8 @@ def left_out_scores(
         found: list[int] = []
         with np.errstate(all="ignore"):
             for block in blocks(likelihood, theta, start, stop, size, EXPECTED):
-                scores, top = _inflated(block.u, _once(likelihood, block), forms(block, roots), power)
+                inside = products(moved_rows(block.designs, roots))
+                scores, top = inflated(block.u, _once(likelihood, block), inside, power)
                 full = top > 1.0 - FULL
                 scores[:, full] = 0.0
                 out[:, block.start : block.stop] = scores
@@ -143,8 +167,8 @@ def left_out_scores(
     return out, np.array(rows, int)
 
 
-def _inflated(u: np.ndarray, w: np.ndarray, inside: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
-    """(I - W B)^-power u and the largest eigenvalue of W B, row by row."""
+def inflated(u: np.ndarray, w: np.ndarray, inside: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
+    """(I - W B)^-power u and the largest eigenvalue of W B, row by row; B is not negative, W may be."""
     k = u.shape[0]
     pairs = Pairs(k)
     apart = [at for at, (a, b) in enumerate(pairs.index()) if a != b]
@@ -154,7 +178,8 @@ def _inflated(u: np.ndarray, w: np.ndarray, inside: np.ndarray, power: float) ->
         return u / (1.0 - h) ** power, h.max(axis=0)
     # f(W B) u = u + W B^{1/2} g(S) B^{1/2} u, S = B^{1/2} W B^{1/2}, g(z) = (f(z) - 1) / z, f(z) = (1 - z)^-power
     half, matrices = _square_root(pairs.full(inside)), pairs.full(w)
-    values, vectors = np.linalg.eigh(half @ matrices @ half)
+    known = np.where(np.isfinite(matrices), matrices, 0.0)  # where not, the last product says so
+    values, vectors = np.linalg.eigh(half @ known @ half)
     rest = 1.0 - values
     g = 1.0 / rest if power == 1.0 else 1.0 / (np.sqrt(rest) * (1.0 + np.sqrt(rest)))
     moved = (half @ u.T[:, :, None])[:, :, 0]
@@ -163,4 +188,16 @@ def _inflated(u: np.ndarray, w: np.ndarray, inside: np.ndarray, power: float) ->
     return u + moved.T, values[:, -1]
 
 
-__all__ = ["FULL", "forms", "inverse_root", "left_out_scores", "leverage", "leverage_at", "roots_of"]
+__all__ = [
+    "FULL",
+    "inflated",
+    "inverse_root",
+    "left_out_scores",
+    "leverage",
+    "leverage_at",
+    "moved_rows",
+    "parts_of",
+    "products",
+    "quadratic_forms",
+    "roots_of",
+]

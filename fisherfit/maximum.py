@@ -23,6 +23,23 @@ from .model import Model, independent_columns_of
 from .result import Result
 
 
+def need_likelihood(result: Result, what: str) -> None:
+    """Refuse what rests on the maximum of a likelihood where the fit has another.
+
+    Raises
+    ------
+    InputError
+        For probability weights, whose likelihood is a pseudo-likelihood, and for estimates of reduced bias.
+    """
+    if result.weight_type == "probability":
+        raise InputError(f"{what} needs a likelihood, and probability weights have but a pseudo-likelihood; use Wald "
+                         "tests and intervals (method='wald')")  # fmt: skip
+    if result.bias_reduction is not None:
+        raise InputError(f"{what} needs a maximum-likelihood fit, and this one has "
+                         f"bias_reduction={result.bias_reduction!r}; use Wald tests and intervals (method='wald'), or "
+                         "fit without bias_reduction")  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Maximum:
     """A model on its rows, at its maximum.
@@ -211,4 +228,4 @@ def at_maximum(likelihood: Likelihood, family: Family, result: Result, separated
     return Maximum(likelihood, family, theta, free, null, result, floor)
 
 
-__all__ = ["Maximum", "at_maximum"]
+__all__ = ["Maximum", "at_maximum", "need_likelihood"]

@@ -7,7 +7,6 @@ Wald intervals; phi stays at its estimate (Venzon & Moolgavkar, 1988; McCullagh 
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ import numpy as np
 
 from . import _threads, labelled, unbounded
 from .edges import can_follow, seek_along_edge, top_at_bound
-from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning
+from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning, frames_inside
 from .families import NegativeBinomial
 from .kernels import EXPECTED, kernels_of
 from .likelihood import Likelihood
@@ -207,13 +206,13 @@ class Profile:
                 by_kind.setdefault(kinds[reason], []).append("the " + text)
         for kind, texts in by_kind.items():
             more = f"; and {len(texts) - 3} more, see notes" if len(texts) > 3 else ""
-            warnings.warn("; ".join(texts[:3]) + more, kind, stacklevel=_frames_inside())
+            warnings.warn("; ".join(texts[:3]) + more, kind, stacklevel=frames_inside())
         marks = [mark for mark in (self.ends[key].mark for key in keys) if mark is not None]
         rise = max((mark.point.loglik for mark in marks), default=-np.inf) - self.maximum.evaluation.loglik
         if rise > BETTER * self.maximum.phi:
             text = (f"the profile found a log-likelihood that is higher than that of the fit by {rise:.3g}; the fit "
                     "has not converged, or its maximum is a local one")  # fmt: skip
-            warnings.warn(text, ConvergenceWarning, stacklevel=_frames_inside())
+            warnings.warn(text, ConvergenceWarning, stacklevel=frames_inside())
 
     def trace(self, name: str, limit: float = SPREAD, points: int = 13) -> pd.DataFrame:
         """The profile of a parameter, for a plot of tau against its value: a straight line where Wald is right.
@@ -299,14 +298,6 @@ def _trail(curve: Curve, targets: np.ndarray, side: int) -> Ask:
             return None
         curve.marks.append(Mark(point.value, *deviance_root(ground, point), point))
     return None
-
-
-def _frames_inside() -> int:
-    """The stacklevel at which a warning points to the caller of the package."""
-    frame, count = sys._getframe(1), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").split(".")[0] == __name__.split(".")[0]:
-        frame, count = frame.f_back, count + 1
-    return count
 
 
 def critical(maximum: Maximum, level: float) -> float:

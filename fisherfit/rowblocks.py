@@ -26,6 +26,13 @@ class Block(NamedTuple):
     w: np.ndarray
 
 
+def designs_of(likelihood: Likelihood, begin: int, end: int) -> tuple[np.ndarray, ...]:
+    """The designs of all parameters in rows `begin` to `end`, as matrices."""
+    return tuple(
+        np.ones((end - begin, 1)) if d.width == 1 and d.intercept else expand(d, begin, end) for d in likelihood.designs
+    )
+
+
 def blocks(
     likelihood: Likelihood, theta: np.ndarray, start: int, stop: int, size: int, kind: int = SCORE
 ) -> Iterator[Block]:
@@ -37,10 +44,7 @@ def blocks(
     k, parts, others = len(likelihood.designs), likelihood.split(theta), likelihood.offset
     for begin in range(start, stop, size):
         end = min(begin + size, stop)
-        designs = tuple(
-            np.ones((end - begin, 1)) if d.width == 1 and d.intercept else expand(d, begin, end)
-            for d in likelihood.designs
-        )
+        designs = designs_of(likelihood, begin, end)
         eta = np.empty((k, end - begin))
         for j in range(k):
             np.matmul(designs[j], parts[j], out=eta[j])
@@ -86,4 +90,4 @@ class Pairs:
         return out
 
 
-__all__ = ["Block", "Pairs", "blocks"]
+__all__ = ["Block", "Pairs", "blocks", "designs_of"]

@@ -75,11 +75,20 @@ class Covariance:
     notes: list[str] = field(default_factory=list)
 
 
-def estimate_of(maximum: Any) -> Estimate:
-    """The estimate of a `Maximum`."""
+def estimate_of(maximum: Any, basis: np.ndarray | None = None) -> Estimate:
+    """The estimate of a `Maximum`, under restrictions with a basis of the directions that they leave."""
+    bread = maximum.bread if basis is None else _restricted(maximum.evaluation.information, basis)
+    if bread is None:
+        raise InputError("the information matrix is not positive definite under the constraints")
     return Estimate(
-        maximum.likelihood, maximum.theta, maximum.bread, maximum.null, maximum.phi, maximum.count, maximum.result.rank
+        maximum.likelihood, maximum.theta, bread, maximum.null, maximum.phi, maximum.count, maximum.result.rank, basis
     )
+
+
+def _restricted(information: np.ndarray, basis: np.ndarray) -> np.ndarray | None:
+    """B (B'FB)^-1 B', None where F is not positive definite in the directions B."""
+    factored = cholesky(basis.T @ information @ basis)
+    return None if factored is None else np.asarray(basis @ factored.inverse() @ basis.T)
 
 
 def in_force(cov: CovType, weight_type: str) -> CovType:
@@ -135,8 +144,7 @@ def covariance_at(at: Estimate, cov: CovType, weight_type: str, clusters: Cluste
 def _inverse(at: Estimate, information: np.ndarray) -> np.ndarray | None:
     """The inverse of an information matrix where the estimates are free, NaN elsewhere; None where it has none."""
     if at.basis is not None:
-        factored = cholesky(at.basis.T @ information @ at.basis)
-        return None if factored is None else np.asarray(at.basis @ factored.inverse() @ at.basis.T)
+        return _restricted(information, at.basis)
     inner, out = np.ix_(at.free, at.free), np.full(information.shape, np.nan)
     factored = cholesky(information[inner])
     if factored is None:

@@ -62,7 +62,7 @@ LAYERS = [
     {"columnwise"},
     {"summary", "result"},
     {"maximum"},
-    {"restricted", "rowforms"},
+    {"restricted"},
     {"model_terms", "hypotheses"},
     {"refit", "constrained"},
     {"testing", "hauck_donner", "pairs"},

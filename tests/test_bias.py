@@ -366,6 +366,36 @@ def test_the_rows_may_be_given_again_and_others_are_refused():
         model._at_maximum(table.assign(HG=1 - table.HG))
 
 
+def test_what_needs_the_maximum_of_the_likelihood_is_refused():
+    table = ff.datasets.load("quine")
+    model = ff.GLM("poisson", formula="days ~ eth + lrn", bias_reduction="median").fit(table)
+    plain, diagnostics = ff.GLM("poisson", formula="days ~ eth").fit(table), model.diagnostics(table)
+    for call in (
+        lambda: model.test("eth", "lr", table),
+        lambda: model.test("eth", "score", table),
+        lambda: model.anova(table),
+        lambda: model.profile(table),
+        lambda: model.conf_int(method="profile", X=table),
+        lambda: model.conf_int(method="score", X=table),
+        lambda: ff.anova(plain, model),
+        lambda: ff.checks.link(diagnostics),
+        lambda: ff.checks.zero_inflation(diagnostics),
+    ):
+        with pytest.raises(ff.InputError, match="maximum-likelihood fit, and this one has bias_reduction='median'"):
+            call()
+    # what needs the estimates and their covariance alone is there
+    wald = float((model.result_.params["eth[T.N]"] / model.result_.bse["eth[T.N]"]) ** 2)
+    assert model.test("eth").statistic == pytest.approx(wald, rel=1e-12)
+    robust = model.covariance(table, cov_type="HC3").loc["eth[T.N]", "eth[T.N]"]
+    assert model.test("eth", X=table, cov_type="HC3").statistic == pytest.approx(
+        float(model.result_.params["eth[T.N]"] ** 2 / robust), rel=1e-12
+    )
+    assert model.conf_int().shape == (3, 2)
+    assert diagnostics.leverage.sum() == pytest.approx(3.0, rel=1e-9)
+    assert ff.checks.overdispersion(diagnostics, "pearson").p_value < 1e-10
+    assert len(model.predict(table, se=True)) == len(table)
+
+
 def test_results_say_what_they_are():
     model = ff.GLM("poisson", bias_reduction="median").fit(X, COUNTS)
     assert "median bias reduction" in str(model.summary())

@@ -267,3 +267,29 @@ def test_a_long_fit_with_chord_steps():
     other = ff.GLM("poisson").fit(np.column_stack([z[:, 0] + z[:, 1], z[:, 2:]]), y)
     np.testing.assert_allclose(model.coef_[1:], other.coef_, rtol=1e-9)
     assert model.certificate_.max_se_error < 1e-7
+
+
+@pytest.mark.parametrize("cov_type", ["expected", "observed", "opg", "HC1", "HC3", "cluster", "cluster(CR3)", "HAC(2)"])
+@pytest.mark.parametrize("family", ["gamma", "binomial"])
+def test_any_covariance_is_that_of_fewer_columns(family, cov_type):
+    y, groups = RESPONSE[family], np.arange(N) // 5 if cov_type.startswith("cluster") else None
+    model = fit(family, constraints="a + d = 0.3, b = 0.004")
+    fewer, shift = pd.DataFrame({"a": X["a"] - X["d"], "c": X["c"]}), 0.3 * X["d"] + 0.004 * X["b"]
+    other = ff.GLM(family, cov_type=cov_type).fit(fewer, y, offset=shift, groups=groups)
+    found, kept = model.covariance(X, y, cov_type, groups), ["Intercept", "a", "c"]
+    np.testing.assert_allclose(found.loc[kept, kept], other.result_.cov_params(), rtol=1e-7)
+    np.testing.assert_allclose(found["d"], -found["a"], rtol=1e-7, atol=1e-12 * found.loc["a", "a"])
+    assert not found["b"].any()
+    test = model.test("c = 1", X=X, y=y, cov_type=cov_type, groups=groups)
+    assert test.statistic == pytest.approx(other.test("c = 1").statistic, rel=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore::fisherfit.errors.BoundaryWarning")
+def test_a_bound_that_holds_leaves_no_variance():
+    model = fit("poisson", bounds={"a": (None, 0.1)})
+    assert model.constraints_.active
+    found = model.covariance(X, RESPONSE["poisson"], "HC0")
+    assert np.array_equal(np.isnan(found.to_numpy()), np.isnan(model.result_.covariance))
+    np.testing.assert_allclose(
+        np.sqrt(np.diag(found)), fit("poisson", bounds={"a": (None, 0.1)}, cov_type="HC0").result_.bse, rtol=1e-9
+    )

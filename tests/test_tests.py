@@ -345,6 +345,11 @@ def test_a_wide_hypothesis_leaves_nothing_free():
         ({"method": "score", "X": X, "y": RESPONSE["poisson"] + 1.0}, "not the rows of the fit"),
         ({"method": "lr", "X": X, "y": RESPONSE["poisson"], "cov_type": "HC0"}, "cov_type is for method='wald'"),
         ({"cov_type": "observed"}, "give X and y"),
+        ({"cov_type": "HC3"}, "give X and y"),
+        ({"cov_type": "HC9"}, "cov_type: 'HC9' is not known"),
+        ({"cov_type": "cluster", "X": X, "y": RESPONSE["poisson"]}, "needs groups"),
+        ({"groups": np.arange(N) // 4}, "give it too"),
+        ({"method": "score", "groups": np.arange(N) // 4}, "groups is for method='wald'"),
     ],
 )
 def test_mistakes(arguments, message):
@@ -439,3 +444,13 @@ def test_size_of_the_tests():
     error = np.sqrt(0.05 * 0.95 / runs)
     for method, count in rejected.items():
         assert abs(count / runs - 0.05) < 3.3 * error, (method, count)
+
+
+@pytest.mark.parametrize("cov_type", ["opg", "HC0", "HC2", "HC3", "cluster", "cluster(CR3)", "HAC(3)"])
+def test_wald_tests_take_any_covariance(cov_type):
+    y, groups = RESPONSE["poisson"], np.arange(N) // 4 if cov_type.startswith("cluster") else None
+    m, o = ff.GLM("poisson").fit(X, y), ff.GLM("poisson", cov_type=cov_type).fit(X, y, groups=groups)
+    found, expected = m.test("a = b, c = 1", cov_type=cov_type, X=X, y=y, groups=groups), o.test("a = b, c = 1")
+    assert found.statistic == pytest.approx(expected.statistic, rel=1e-9)
+    assert abs(found.statistic - m.test("a = b, c = 1").statistic) > 1e-3
+    assert o.test("a = b, c = 1", cov_type=cov_type).statistic == expected.statistic

@@ -8,23 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _threads, labelled
+from .. import _threads
 from ..batches import source_of
 from ..blocks import constant_design
-from ..columnwise import selected_errors
-from ..covtypes import read_cov_type
 from ..errors import (
     InputError,
-    InputTypeError,
     MissingValuesWarning,
 )
-from ..families import Family, get_family
+from ..families import Family
 from ..kernels import kernels_of
 from ..likelihood import Likelihood
-from ..links import Link, check_pair, get_link
+from ..links import Link
 from ..prediction import Predictor
 from ..prepare import Prepared, prepare
-from ..response import WEIGHT_TYPES
 from ..result import Result
 from ._estimator import Estimator
 from .batched import fit_batches
@@ -34,10 +30,11 @@ from .intervals import Intervals
 from .predicting import Predicting
 from .report import Report, report
 from .robust import Robust
+from .settings import check_groups, check_settings
 from .testing import Testing
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 
 class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimator):
@@ -214,7 +211,7 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
         """
         started = time.perf_counter()
         family, links = self._check_parameters()
-        self._check_groups(groups)
+        check_groups(self, groups)
         source = None if isinstance(X, np.ndarray) else source_of(X)
         passes: dict[str, int] | None = None
         found: Report
@@ -309,74 +306,6 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
         self._check_fitted()
         return self.result_.summary(level)
 
-    def standard_errors(
-        self,
-        X: Any,
-        y: Any = None,
-        columns: Any = None,
-        sample_weight: Any = None,
-        offset: Any = None,
-        exposure: Any = None,
-        groups: Any = None,
-    ) -> pd.Series:
-        """Standard errors of some coefficients, without the covariance of all of them.
-
-        With many thousands of coefficients `fit` does not compute standard errors, as their covariance would not
-        fit. This solves for those of the columns asked for, one after the other, from the data of the fit.
-
-        Parameters
-        ----------
-        X, y, sample_weight, offset, exposure
-            The data of the fit, as they were given to `fit`.
-        columns : list of str, optional
-            Names of coefficients, as in ``result_.params``; by default all.
-        groups : array of shape (n,) or column name, or two of them, optional
-            As in `fit`, for ``cov_type="cluster"``; a column that the fit had is remembered.
-
-        Returns
-        -------
-        pandas.Series
-            Standard errors by name, of the kind that `cov_type` says: inf for infinite coefficients, NaN where a
-            coefficient is not estimable.
-
-        Raises
-        ------
-        InputError
-            For a name that is no coefficient, data whose columns or rows differ from those of the fit, or a
-            `cov_type` that needs the whole matrix (opg, HC2, HC3, CR3).
-
-        Examples
-        --------
-        >>> import fisherfit as ff
-        >>> trees = ff.datasets.load("trees")
-        >>> model = ff.GLM("gamma").fit(trees[["girth", "height"]], trees["volume"])
-        >>> model.standard_errors(trees[["girth", "height"]], trees["volume"], columns=["height"]).round(5).to_dict()
-        {'height': 0.00325}
-        >>> float(model.result_.bse["height"].round(5))
-        0.00325
-        """
-        self._check_fitted()
-        if hasattr(self, "constraints_"):
-            raise InputError("under constraints or bounds the standard errors are those of result_.bse")
-        groups = self._groups_for(read_cov_type(self.cov_type).kind, groups, X)
-        data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
-        family, links = self._check_parameters()
-        names = list(data.design.names)
-        wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
-        lookup = {name: j for j, name in enumerate(names)}
-        for name in wanted:
-            if name not in lookup:
-                raise InputError(f"columns: {name!r} is not a coefficient of the model; the first are "
-                                 f"{', '.join(map(repr, names[:8]))}")  # fmt: skip
-        rows = self.separation_.rows if data.kept_rows is None else self.separation_.rows[data.kept_rows]
-        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            errors = selected_errors(
-                self, self._likelihood(data, family, links), self.result_.coefficients, rows,
-                [lookup[name] for name in wanted], data.clusters,
-            )  # fmt: skip
-        errors[np.isin(wanted, list(self.separation_.coefficients))] = np.inf
-        return labelled.series(errors, wanted, "std err")
-
     def _likelihood(self, data: Prepared, family: Family, links: tuple[Link, ...]) -> Likelihood:
         return Likelihood(
             kernels_of(family, links),
@@ -388,16 +317,6 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
             repeats=data.user_weight if self.weight_type == "frequency" else None,
         )
 
-    def _check_groups(self, groups: Any) -> None:
-        """Refuse groups without a use for them, and clusters without groups."""
-        kind = read_cov_type(self.cov_type).kind
-        if groups is not None and kind != "cluster":
-            raise InputError(f"groups is for cov_type='cluster', not for {kind!r}; leave it out")
-        if groups is None and kind == "cluster":
-            raise InputError(
-                "cov_type='cluster' needs groups=: a label for every row, or the name of a column, or two of either"
-            )
-
     def _check_fitted(self) -> None:
         if not hasattr(self, "result_"):
             from sklearn.exceptions import NotFittedError
@@ -406,51 +325,7 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
 
     def _check_parameters(self) -> tuple[Family, tuple[Link, ...]]:
         """Check the constructor's arguments; the family and a link for each of its parameters."""
-        family = get_family(self.family)
-        first, *others = family.parameters
-        if self.link is None:
-            link = get_link(family.default_links.get(first) or family.canonical_link or family.default_link(first))
-        else:
-            link = get_link(self.link)
-        check_pair(link, family.parameters[first], family.name)
-        links = (link, *(get_link(family.default_link(name)) for name in others))
-        if self.dispersion is not None:
-            if isinstance(self.dispersion, str):
-                if self.dispersion not in ("pearson", "deviance", "ml"):
-                    raise InputError(
-                        f"dispersion: {self.dispersion!r} is not known; choose 'pearson', 'deviance', 'ml' or a number"
-                    )
-            elif (
-                isinstance(self.dispersion, bool)
-                or not isinstance(self.dispersion, (int, float, np.integer, np.floating))
-                or not 0 < self.dispersion < np.inf
-            ):
-                raise InputError(f"dispersion: a number must be positive and finite, got {self.dispersion!r}")
-        _choose("weight_type", self.weight_type, WEIGHT_TYPES)
-        _choose("missing", self.missing, ("raise", "drop"))
-        read_cov_type(self.cov_type)
-        if self.bias_reduction is not None:
-            from ..adjustments import KINDS, check_adjustable
-
-            if not isinstance(self.bias_reduction, str) or self.bias_reduction not in KINDS:
-                raise InputError(f"bias_reduction: {self.bias_reduction!r} is not known; choose one of "
-                                 f"{', '.join(map(repr, KINDS))}, or None for maximum likelihood")  # fmt: skip
-            check_adjustable(family, self.bias_reduction)
-            if self.weight_type == "probability":
-                raise InputError("bias_reduction adjusts a likelihood, which rows with weight_type='probability' do "
-                                 "not have; use another weight_type, or leave bias_reduction out")  # fmt: skip
-            if self.constraints is not None or self.bounds:
-                raise InputError("bias_reduction has no adjusted score under constraints or bounds; leave one of the "
-                                 "two out")  # fmt: skip
-        if isinstance(self.max_iter, bool) or not isinstance(self.max_iter, (int, np.integer)) or self.max_iter < 0:
-            raise InputError(f"max_iter must be a whole number of at least 0, got {self.max_iter!r}")
-        if not isinstance(self.tol, (int, float, np.floating)) or not self.tol >= 0:
-            raise InputError(f"tol must be a number of at least 0, got {self.tol!r}")
-        if not isinstance(self.verbose, (int, np.integer, np.bool_)):
-            raise InputTypeError(f"verbose must be 0, 1 or 2, got {self.verbose!r}")
-        if not isinstance(self.fit_intercept, (bool, np.bool_)):
-            raise InputTypeError(f"fit_intercept must be True or False, got {self.fit_intercept!r}")
-        return family, links
+        return check_settings(self)
 
     def _keep(
         self, found: Report, data: Any, family: Family, links: tuple[Link, ...], seconds: float, needs: Any,
@@ -523,8 +398,3 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "result_")
-
-
-def _choose(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{name}: {value!r} is not known; choose one of {', '.join(map(repr, choices))}")

@@ -56,24 +56,21 @@ class Inferring:
 
         Under constraints the score vanishes in the free directions only: callers that do not know of it are refused.
         """
-        held = getattr(self, "constraints_", None)
-        if held is not None and not constrained:
+        if hasattr(self, "constraints_") and not constrained:
             raise InputError(
-                "this is not available for fits with constraints or bounds; model.test and the standard errors of "
-                "result_ are"
+                "this is not available for fits with constraints or bounds; model.test, model.covariance and the "
+                "standard errors of result_ are"
             )
         data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
         likelihood = self._likelihood(data, family, links)
-        separated = self.separation_.rows
-        if separated.size and data.kept_rows is not None:
-            separated = separated[data.kept_rows]
+        separated = self._separated(data)
         separated = separated if separated.size else likelihood.no_rows()
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             floor = rounding_floor(likelihood, family, self.result_.nobs) if family.has_dispersion else 0.0
             maximum = at_maximum(likelihood, family, self.result_, separated, floor)
             if self.converged_ and self.result_.dispersion > 0.0 and not self.boundary_:
-                far = self._distance(family, maximum, held)
+                far = self._distance(family, maximum)
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
                     raise InputError(
                         f"these are not the rows of the fit: what they estimate is {far:.2g} standard errors away; "
@@ -81,7 +78,7 @@ class Inferring:
                     )
         return maximum, data
 
-    def _distance(self: Any, family: Any, maximum: Maximum, held: Any) -> float:
+    def _distance(self: Any, family: Any, maximum: Maximum) -> float:
         """How far the estimates are from those of these rows, in standard errors."""
         if self.bias_reduction is not None:
             from ..bias import adjusted_distance
@@ -89,15 +86,29 @@ class Inferring:
             return adjusted_distance(
                 maximum.likelihood, family, maximum.theta, self.bias_reduction, maximum.phi, maximum.free
             )
-        if held is None:
+        left = self._basis(maximum)
+        if left is None:
             score = maximum.evaluation.score[maximum.free]
             square = float(score @ maximum.factor.solve(score))
         else:  # under restrictions the score vanishes in the directions that they leave
-            from ..restricted import directions_left, score_within
+            from ..restricted import score_within
 
-            left = directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
             square = score_within(maximum, left)
         return math.sqrt(abs(square) / maximum.phi)
+
+    def _basis(self: Any, maximum: Maximum) -> np.ndarray | None:
+        """The directions that the constraints of the fit leave; None without constraints."""
+        held = getattr(self, "constraints_", None)
+        if held is None:
+            return None
+        from ..restricted import directions_left
+
+        return directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
+
+    def _separated(self: Any, data: Prepared) -> np.ndarray:
+        """The rows that are separated, as the fit numbers them; empty where there are none."""
+        rows = self.separation_.rows
+        return np.asarray(rows[data.kept_rows] if rows.size and data.kept_rows is not None else rows)
 
     def _observations(self: Any, data: Prepared) -> float:
         """The number of observations, as the fit counts them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..maximum import need_likelihood
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,18 +74,9 @@ class Intervals:
         Intercept -4.3662 -2.2407
         width      0.1247  0.2030
         """
-        from ..profiles import profile_of
-
-        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
-        if self.weight_type == "probability":
-            raise InputError("sampling weights (weight_type='probability') have no likelihood to profile; "
-                             "use conf_int(method='wald')")  # fmt: skip
-        names = _chosen(columns, maximum.names)
-        family, links = self._check_parameters()
-        infinite = dict(self.separation_.coefficients)
-        likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
-        rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
-        found = profile_of(maximum, likelihood, names, infinite, rows)
+        self._check_fitted()
+        need_likelihood(self.result_, "a profile of the likelihood")
+        found = self._profile(X, y, columns, sample_weight, offset, exposure, level)
         found.intervals(level)
         return found
 
@@ -141,24 +133,25 @@ class Intervals:
             raise InputError(f"method: {method!r} is not known; choose one of 'wald', 'profile', 'score'")
         if method == "wald":
             return self.result_.conf_int(level).loc[list(_chosen(columns, self.result_.names))]
+        need_likelihood(self.result_, f"an interval of method={method!r}")
         if X is None:
             raise InputError(f"conf_int(method={method!r}) needs the rows again: give X, y and the weights and offsets "
                              "of the fit")  # fmt: skip
+        return self._profile(X, y, columns, sample_weight, offset, exposure, level).conf_int(level, method)
+
+    def _profile(
+        self: Any, X: Any, y: Any, columns: Any, sample_weight: Any, offset: Any, exposure: Any, level: float
+    ) -> Profile:
+        """The profiles of some parameters, none of them computed yet."""
         from ..profiles import critical, profile_of
 
-        if method == "profile":
-            return self.profile(X, y, columns, sample_weight, offset, exposure, level).conf_int(level)
         maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
-        if self.weight_type == "probability":
-            raise InputError("sampling weights (weight_type='probability') have no likelihood whose score could be "
-                             "tested; use conf_int(method='wald')")  # fmt: skip
         critical(maximum, level)
         family, links = self._check_parameters()
         infinite = dict(self.separation_.coefficients)
         likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
         rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
-        found = profile_of(maximum, likelihood, _chosen(columns, maximum.names), infinite, rows)
-        return found.conf_int(level, "score")
+        return profile_of(maximum, likelihood, _chosen(columns, maximum.names), infinite, rows)
 
     def delta(
         self: Any,

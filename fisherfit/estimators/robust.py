@@ -1,4 +1,4 @@
-"""Covariances of the estimates of other kinds than that of the fit, from its rows: the glue."""
+"""Covariances and standard errors of the estimates, of any kind, from the rows of the fit: the glue."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _threads, labelled
+from ..columnwise import selected_errors
 from ..covtypes import read_cov_type
-from ..errors import CovarianceWarning, InputError
+from ..errors import CovarianceWarning, InputError, frames_inside
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class Robust:
-    """A fitted model's covariance, of any kind."""
+    """A fitted model's covariance and standard errors, of any kind."""
 
     def covariance(
         self: Any,
@@ -80,10 +81,10 @@ class Robust:
             read_cov_type(self.cov_type if cov_type is None else cov_type, correction, lags), self.weight_type
         )
         groups = self._groups_for(cov.kind, groups, X)
-        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, groups)
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, groups, constrained=True)
         check(cov, maximum.likelihood, data.clusters)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            found = covariance_at(estimate_of(maximum), cov, self.weight_type, data.clusters)
+            found = covariance_at(estimate_of(maximum, self._basis(maximum)), cov, self.weight_type, data.clusters)
             values = maximum.covariance_in_user_units(found.matrix)
         infinite = np.isinf(values.diagonal())
         values[found.lost, :] = values[:, found.lost] = np.nan
@@ -92,10 +93,82 @@ class Robust:
             row = 0
             if found.full.size:
                 row = int(found.full[0] if data.kept_rows is None else np.flatnonzero(data.kept_rows)[found.full[0]])
-            warnings.warn(note.format(row=row), CovarianceWarning, stacklevel=2)
+            warnings.warn(note.format(row=row), CovarianceWarning, stacklevel=frames_inside())
+        if hasattr(self, "constraints_"):  # what they fix does not vary; a bound that holds leaves no variance to give
+            errors = self.result_.standard_errors
+            for value, at in ((0.0, errors == 0.0), (np.nan, np.isnan(errors))):
+                values[at, :] = values[:, at] = value
         out = labelled.frame(values, self.result_.names, self.result_.names)
         out.attrs["cov_type"] = found.name
         return out
+
+    def standard_errors(
+        self: Any,
+        X: Any,
+        y: Any = None,
+        columns: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        groups: Any = None,
+    ) -> pd.Series:
+        """Standard errors of some coefficients, without the covariance of all of them.
+
+        With many thousands of coefficients `fit` does not compute standard errors, as their covariance would not
+        fit. This solves for those of the columns asked for, one after the other, from the data of the fit.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure
+            The data of the fit, as they were given to `fit`.
+        columns : list of str, optional
+            Names of coefficients, as in ``result_.params``; by default all.
+        groups : array of shape (n,) or column name, or two of them, optional
+            As in `fit`, for ``cov_type="cluster"``; a column that the fit had is remembered.
+
+        Returns
+        -------
+        pandas.Series
+            Standard errors by name, of the kind that `cov_type` says: inf for infinite coefficients, NaN where a
+            coefficient is not estimable.
+
+        Raises
+        ------
+        InputError
+            For a name that is no coefficient, data whose columns or rows differ from those of the fit, or a
+            `cov_type` that needs the whole matrix (opg, HC2, HC3, CR3).
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> trees = ff.datasets.load("trees")
+        >>> model = ff.GLM("gamma").fit(trees[["girth", "height"]], trees["volume"])
+        >>> model.standard_errors(trees[["girth", "height"]], trees["volume"], columns=["height"]).round(5).to_dict()
+        {'height': 0.00325}
+        >>> float(model.result_.bse["height"].round(5))
+        0.00325
+        """
+        self._check_fitted()
+        if hasattr(self, "constraints_"):
+            raise InputError("under constraints or bounds the standard errors are those of result_.bse")
+        groups = self._groups_for(read_cov_type(self.cov_type).kind, groups, X)
+        data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
+        family, links = self._check_parameters()
+        names = list(data.design.names)
+        wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        lookup = {name: j for j, name in enumerate(names)}
+        for name in wanted:
+            if name not in lookup:
+                raise InputError(f"columns: {name!r} is not a coefficient of the model; the first are "
+                                 f"{', '.join(map(repr, names[:8]))}")  # fmt: skip
+        rows = self._separated(data)
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            errors = selected_errors(
+                self, self._likelihood(data, family, links), self.result_.coefficients, rows,
+                [lookup[name] for name in wanted], data.clusters,
+            )  # fmt: skip
+        errors[np.isin(wanted, list(self.separation_.coefficients))] = np.inf
+        return labelled.series(errors, wanted, "std err")
 
     def _groups_for(self: Any, kind: str, groups: Any, X: Any) -> Any:
         """The groups in use: those given, else the columns of the fit; a covariate may name groups too."""

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _threads, labelled
-from ..errors import InputError
+from ..covtypes import read_cov_type
+from ..errors import InputError, frames_inside
+from ..maximum import need_likelihood
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,7 @@ class Testing:
         offset: Any = None,
         exposure: Any = None,
         cov_type: str | None = None,
+        groups: Any = None,
     ) -> HypothesisTest:
         """Test a linear hypothesis on the coefficients.
 
@@ -47,7 +50,10 @@ class Testing:
             The data of the fit, as they were given to `fit`. With them a Wald test of one coefficient also looks for
             the Hauck-Donner effect.
         cov_type : str, optional
-            Covariance of a Wald test: by default that of the fit. "expected" and "observed" need the data.
+            Covariance of a Wald test, of any kind that :meth:`covariance` has: by default that of the fit. Any other
+            needs the data.
+        groups : array of shape (n,) or column name, or two of them, optional
+            The group of every row, for ``cov_type="cluster"``.
 
         Returns
         -------
@@ -78,7 +84,7 @@ class Testing:
         """
         from ..hypotheses import read_hypothesis
         from ..model_terms import terms_of
-        from ..testing import METHODS, run
+        from ..testing import METHODS, TITLES, run
 
         self._check_fitted()
         if method not in METHODS:
@@ -86,21 +92,26 @@ class Testing:
         terms = terms_of(self._predictor.terms)
         found = read_hypothesis(hypothesis, self.result_.names, terms, self._formula_text())
         if method == "wald":
-            test, notes = self._wald(found, X, y, sample_weight, offset, exposure, cov_type)
+            covariance = self._wald_covariance(X, y, sample_weight, offset, exposure, cov_type, groups)
+            test, notes = self._wald(found, X, y, sample_weight, offset, exposure, *covariance)
         else:
-            if cov_type is not None:
-                raise InputError(f"cov_type is for method='wald'; the {method} test uses the likelihood itself")
+            for name, given in (("cov_type", cov_type), ("groups", groups)):
+                if given is not None:
+                    raise InputError(f"{name} is for method='wald'; the {method} test uses the likelihood itself")
+            need_likelihood(self.result_, f"the {TITLES[method].lower()} test")
+            self._need_converged()
             if X is None:
                 raise InputError(f"the {method} test needs the data of the fit; give X and y, or use method='wald'")
             with _threads.single_threaded_blas(), np.errstate(all="ignore"):
                 test, notes = run(self._full(X, y, sample_weight, offset, exposure), found, method)
         for message, kind in notes:
-            warnings.warn(message, kind, stacklevel=2)
+            warnings.warn(message, kind, stacklevel=frames_inside())
         return test
 
     def _wald(
-        self: Any, found: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, cov_type: str | None
-    ) -> tuple[HypothesisTest, list[tuple[str, Any]]]:
+        self: Any, found: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any,
+        covariance: np.ndarray, kind: str,
+    ) -> tuple[HypothesisTest, list[tuple[str, Any]]]:  # fmt: skip
         """The Wald test, and the warnings that go with it."""
         from ..errors import BoundaryWarning, HauckDonnerWarning, RankWarning, SeparationWarning
         from ..hauck_donner import hauck_donner
@@ -116,18 +127,11 @@ class Testing:
         if single and names[0] in result.positive and found.value[0] == 0.0:
             raise InputError(f"{names[0]} = 0 is on the edge of the parameter space, where a Wald test does not hold; "
                              "use method='lr' with the data of the fit")  # fmt: skip
-        full = None if X is None else self._full(X, y, sample_weight, offset, exposure, likelihood_tests=False)
-        covariance = result.covariance
+        full = None if X is None else self._full(X, y, sample_weight, offset, exposure)
         estimates = np.where(np.isin(result.names, infinite), np.inf, result.coefficients)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            if cov_type is not None and cov_type != result.cov_type:
-                covariance = self._other_covariance(full, cov_type)
-            if covariance is None:
-                raise InputError("the covariance was not formed, as the model has too many coefficients; use "
-                                 "method='lr' or 'score' on fewer columns")  # fmt: skip
             chi2 = float("nan") if infinite or edge else wald(result, found, covariance, estimates)
             df, unknown = found.df, bool(np.isnan(covariance[np.ix_(used, used)]).any())
-            kind = cov_type or result.cov_type
             if unknown and full is not None and kind == "expected" and not infinite and not edge:
                 matrix, value, lost = testable_part(full, found)
                 chi2, df, unknown = wald_within(full.maximum, full.basis, matrix, value), len(matrix), False
@@ -156,25 +160,28 @@ class Testing:
         text = " ".join(message for message, _ in notes)
         return outcome(chi2, df, "wald", result, found.text, text), notes
 
-    def _other_covariance(self: Any, full: Any, cov_type: str) -> np.ndarray:
-        """The covariance by expected or observed information, in the user's units."""
-        if cov_type not in ("expected", "observed"):
-            raise InputError(f"cov_type: {cov_type!r} is not known here; choose 'expected' or 'observed', or fit with "
-                             f"GLM(cov_type={cov_type!r}) and leave cov_type out")  # fmt: skip
-        if full is None:
-            raise InputError(f"cov_type={cov_type!r} differs from that of the fit ({self.result_.cov_type!r}) and "
-                             "needs the data of the fit; give X and y")  # fmt: skip
-        m = full.maximum
-        if full.constrained:
-            from ..linalg import cholesky
+    def _wald_covariance(
+        self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, cov_type: str | None, groups: Any
+    ) -> tuple[np.ndarray, str]:
+        """The covariance of a Wald test in the user's units, that of the fit or another, and its kind."""
+        from ..sandwich import in_force
 
-            found = m.evaluation if cov_type == "expected" else m.observed
-            factor = cholesky(full.basis.T @ found.information @ full.basis)
-            if factor is None:
-                raise InputError(f"the {cov_type} information is not positive definite at the estimates")
-            return np.asarray(m.covariance_in_user_units(m.phi * full.basis @ factor.inverse() @ full.basis.T))
-        factor = m.factor if cov_type == "expected" else m.factor_of(m.observed)
-        return np.asarray(m.covariance_in_user_units(m.phi * m.spread(factor.inverse())))
+        result = self.result_
+        if groups is not None and cov_type is None:
+            raise InputError("groups is for cov_type='cluster'; give it too, or leave groups out")
+        known = cov_type is None or str(in_force(read_cov_type(cov_type), self.weight_type)) == result.cov_type
+        if groups is None and known:
+            if result.covariance is None:
+                raise InputError("the covariance was not formed, as the model has too many coefficients; use "
+                                 "method='lr' or 'score' on fewer columns")  # fmt: skip
+            return result.covariance, result.cov_type
+        if X is None:
+            raise InputError(f"cov_type={cov_type!r} differs from that of the fit ({result.cov_type!r}) and needs the "
+                             "data of the fit; give X and y")  # fmt: skip
+        found = self.covariance(
+            X, y, cov_type, groups, sample_weight=sample_weight, offset=offset, exposure=exposure
+        )  # fmt: skip
+        return found.to_numpy(), found.attrs["cov_type"]
 
     def anova(
         self: Any,
@@ -233,11 +240,13 @@ class Testing:
             raise InputError(f"method: {method!r} is not known; choose 'lr', 'wald' or 'score'")
         if getattr(self, "constraints_", None) is not None:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
+        need_likelihood(self.result_, "analysis of deviance")
+        self._need_converged()
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             full = self._full(X, y, sample_weight, offset, exposure)
             rows, notes = table_of(full, terms_of(self._predictor.terms), kind, method)
         for message, category in notes:
-            warnings.warn(message, category, stacklevel=2)
+            warnings.warn(message, category, stacklevel=frames_inside())
         return frame_of(rows, self.result_, uses_deviance(full))
 
     def pairwise(self: Any, term: str, adjust: str = "holm", level: float = 0.95) -> pd.DataFrame:
@@ -332,24 +341,19 @@ class Testing:
         """The formula that was fitted."""
         return getattr(self._predictor.terms, "text", None)
 
-    def _full(
-        self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, likelihood_tests: bool = True
-    ) -> Any:
-        """The fit on its rows, as tests see it."""
-        from ..testing import full_of
-
-        if likelihood_tests and self.weight_type == "probability":
-            raise InputError("probability weights make a pseudo-likelihood, for which likelihood-ratio and score tests "
-                             "do not hold; use method='wald'")  # fmt: skip
-        if likelihood_tests and not self.converged_ and not self.separation_:
+    def _need_converged(self: Any) -> None:
+        if not self.converged_ and not self.separation_:
             raise InputError(
                 "the fit has not converged, so that its likelihood cannot be compared; see the warnings of fit"
             )
+
+    def _full(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any) -> Any:
+        """The fit on its rows, as tests see it."""
+        from ..testing import full_of
+
         maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
         family, links = self._check_parameters()
-        separated = self.separation_.rows
-        if separated.size and data.kept_rows is not None:
-            separated = separated[data.kept_rows]
+        separated = self._separated(data)
         rows = self._likelihood(data, family, links)
         separated = separated if separated.size else rows.no_rows()
         held = getattr(self, "constraints_", None)
