@@ -71,8 +71,10 @@ def test_discrete_distributions_by_direct_integration(family):
     unit = 12.0 if family == "binomial" else 1.0
     for i, (eta, se) in enumerate(rows):
         for k in ks:
-            assert law.cdf(k / unit)[i] == pytest.approx(over_eta(lambda e: cdf(k, e), eta, se), abs=1e-9)
-            assert law.pmf(k / unit)[i] == pytest.approx(over_eta(lambda e: pmf(k, e), eta, se), rel=1e-8, abs=1e-12)
+            assert law.cdf(k / unit)[i] == pytest.approx(over_eta(lambda e, k=k: cdf(k, e), eta, se), abs=1e-9)
+            assert law.pmf(k / unit)[i] == pytest.approx(
+                over_eta(lambda e, k=k: pmf(k, e), eta, se), rel=1e-8, abs=1e-12
+            )
 
 
 @pytest.mark.parametrize("df", [7, 57, 97])

@@ -280,6 +280,8 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
         0  21.9    0.469
         """
         self._check_fitted()
+        if not isinstance(se, (bool, np.bool_)):
+            raise InputTypeError(f"se must be True or False, got {se!r}")
         if se:
             from ..uncertain import standard_errors
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import _threads, labelled
+from ..covtypes import read_cov_type
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ class Testing:
         ------
         InputError
             For hypotheses that cannot be read, contradict themselves or cannot be tested, and for data that are not
-            those of the fit.
+            those of the fit; for method "lr" and estimates of reduced bias.
 
         Warns
         -----
@@ -92,6 +94,8 @@ class Testing:
                 raise InputError(f"cov_type is for method='wald'; the {method} test uses the likelihood itself")
             if X is None:
                 raise InputError(f"the {method} test needs the data of the fit; give X and y, or use method='wald'")
+            if method == "lr":
+                self._maximum_likelihood_only("the likelihood-ratio test", "use method='wald' or 'score'")
             with _threads.single_threaded_blas(), np.errstate(all="ignore"):
                 test, notes = run(self._full(X, y, sample_weight, offset, exposure), found, method)
         for message, kind in notes:
@@ -136,8 +140,10 @@ class Testing:
                 notes.append((f"the estimate of {', '.join(infinite)} is infinite: a Wald test says nothing of it; use "
                               "method='lr' with the data of the fit", SeparationWarning))  # fmt: skip
             elif edge:
-                notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; use method='lr' "
-                              "with the data of the fit", BoundaryWarning))  # fmt: skip
+                held = getattr(self, "constraints_", None) is not None
+                instead = "compare with a fit without the bound" if held else "use method='lr' with the data of the fit"
+                notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; {instead}",
+                              BoundaryWarning))  # fmt: skip
             elif unknown:
                 notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with "
                               "the data of the fit what can be tested is tested", RankWarning))  # fmt: skip
@@ -154,11 +160,12 @@ class Testing:
                     notes.append((f"Hauck-Donner effect: the Wald statistic of {names[0]} falls as it grows, "
                                   "and understates the evidence; use method='lr'", HauckDonnerWarning))  # fmt: skip
         text = " ".join(message for message, _ in notes)
-        return outcome(chi2, df, "wald", result, found.text, text), notes
+        return replace(outcome(chi2, df, "wald", result, found.text, text), cov_type=kind), notes
 
     def _other_covariance(self: Any, full: Any, cov_type: str) -> np.ndarray:
         """The covariance by expected or observed information, in the user's units."""
         if cov_type not in ("expected", "observed"):
+            read_cov_type(cov_type)
             raise InputError(f"cov_type: {cov_type!r} is not known here; choose 'expected' or 'observed', or fit with "
                              f"GLM(cov_type={cov_type!r}) and leave cov_type out")  # fmt: skip
         if full is None:
@@ -209,7 +216,8 @@ class Testing:
         Raises
         ------
         InputError
-            For data that are not those of the fit, probability weights, and unknown arguments.
+            For data that are not those of the fit, probability weights, estimates of reduced bias, Wald tests where
+            `cov_type` is not "expected" (:meth:`test` takes every covariance), and unknown arguments.
 
         Examples
         --------
@@ -233,6 +241,12 @@ class Testing:
             raise InputError(f"method: {method!r} is not known; choose 'lr', 'wald' or 'score'")
         if getattr(self, "constraints_", None) is not None:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
+        self._maximum_likelihood_only("analysis of deviance", "use model.test on the terms")
+        if method == "wald" and self.result_.cov_type != "expected":
+            raise InputError(
+                f"anova(method='wald') goes by the expected information, and the covariance of this fit is "
+                f"{self.result_.cov_type!r}; use model.test on the terms, which takes it"
+            )
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             full = self._full(X, y, sample_weight, offset, exposure)
             rows, notes = table_of(full, terms_of(self._predictor.terms), kind, method)
@@ -284,7 +298,9 @@ class Testing:
         if not wanted:
             raise unknown(str(term), [t.name for t in terms])
         found = compare(self.result_, wanted[0], terms, adjust, level)
-        return labelled.frame(found.columns, found.labels)
+        out = labelled.frame(found.columns, found.labels)
+        out.attrs["cov_type"] = self.result_.cov_type
+        return out
 
     def hauck_donner(
         self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None
