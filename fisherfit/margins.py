@@ -245,7 +245,7 @@ def marginal_effects(margins: Margins, at: Any, columns: Any, kind: str, dummy: 
         raise InputError(f"kind={kind!r} is the logarithm of a mean; use scale='mean', or kind='dydx' or 'dyex'")
     every = columns is None
     wanted = list(margins.variables) if every else _names(columns, "columns")
-    if not wanted:
+    if not wanted and not every:
         raise InputError("columns is empty, so that there is no effect to take; leave it out for all columns")
     for name in wanted:
         margins._variable(name, "columns")

@@ -178,3 +178,20 @@ def test_rows_to_predict_with_missing_values_are_not_told_to_drop_by_the_fit(war
 def test_mistakes_get_one_sentence(poisson, warpbreaks, ask, words):
     with pytest.raises((ff.InputError, ff.InputTypeError), match=words):
         ask(poisson, warpbreaks)
+
+
+def test_what_is_determined_does_not_depend_on_the_other_rows_predicted(warpbreaks):
+    data = warpbreaks.assign(v=2.0 * (warpbreaks["wool"] == "B"))
+    with pytest.warns(ff.RankWarning):
+        model = ff.GLM("poisson", formula="breaks ~ wool + tension + v").fit(data)
+    plain = ff.GLM("poisson", formula="breaks ~ wool + tension").fit(warpbreaks)
+    for rows in ([0], [0, 1], [53], [52, 53], [0, 53], [30]):  # of one wool, where columns are constant, and of both
+        found, expected = (m.predict(d.iloc[rows], se=True) for m, d in ((model, data), (plain, warpbreaks)))
+        np.testing.assert_allclose(found, expected, rtol=1e-8)
+    apart = data.iloc[[0, 53]].assign(v=[1.0, 1.0])
+    assert model.predict(apart, se=True)["std err"].isna().all()
+    assert model.predict(apart.head(1), se=True)["std err"].isna().all()
+    assert model.average_prediction(data.head(2))["std err"].notna().all()
+    intercept = ff.GLM("poisson", formula="breaks ~ 1").fit(warpbreaks)
+    with pytest.raises(ff.InputError, match="no column to take the effect of"):
+        intercept.marginal_effects(warpbreaks)
