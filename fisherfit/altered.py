@@ -11,6 +11,7 @@ import numpy as np
 from .blocks import Design
 from .errors import InputError, InputTypeError
 from .formula import FormulaTerms
+from .linalg import EPS
 from .prediction import Predictor
 from .table import Column, Table, shown
 
@@ -143,11 +144,15 @@ def derivative(versions: Versions, table: Altered, name: str, low: float, high: 
     stride = max(1, -(-table.n // CHECKED))
     some = table.every(stride, names)
     rough = np.zeros(1)
+    x = np.abs(np.asarray(some.column(name).values, float))
+    near = np.where(x > 1e-6 * spread, np.minimum(x, spread), spread)
+    with np.errstate(all="ignore"):  # what rounding makes of a derivative that is zero
+        noise = 256.0 * EPS * float(np.max(np.abs(versions.at(some)[1]), initial=1.0)) / near
     for step in (STEP, 0.1 * STEP):
         one = _differences(versions, some, name, low, high, spread, step).value
         half = _differences(versions, some, name, low, high, spread, 0.5 * step).value
         rough = np.abs(one - half)
-        if np.all(rough <= ROUGH * max(float(np.max(np.abs(one))), 1e-12)):
+        if np.all(rough <= ROUGH * max(float(np.max(np.abs(one))), 1e-12) + noise / step):
             return _differences(versions, table, name, low, high, spread, step)
     row = int(np.argmax(rough)) * stride
     raise InputError(

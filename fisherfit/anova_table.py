@@ -242,7 +242,7 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
                            ("kinds of weights", small.weight_type, large.weight_type),
                            ("dispersions", small.use_t, large.use_t)):  # fmt: skip
             if a != b:
-                raise InputError(f"the models are not nested: their {what} differ ({a} and {b})")
+                raise InputError(f"the models are not nested: their {what} differ ({_plain(a)} and {_plain(b)})")
         same = np.isclose(small.null_deviance, large.null_deviance, rtol=1e-6, equal_nan=True)
         if small.response != large.response or (small.intercept and large.intercept and not free_alpha and not same):
             raise InputError("the models are not of the same data: their responses or null deviances differ")
@@ -264,6 +264,10 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
             chi2 = drop if free_alpha else float(np.divide(drop, top.dispersion))
         rows.append(Row(labels[k], df, chi2, drop, results[k].df_resid, left[k]))
     return frame_of(rows, top, not (free_alpha or np.isnan(top.deviance)))
+
+
+def _plain(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _labels(models: Sequence[Any]) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from .diagnostics import Diagnostics
-from .errors import InputError
+from .errors import InputError, InputTypeError
 from .families import Binomial
 from .outcome import Check, of_diagnostics
 
@@ -152,8 +152,11 @@ def probabilities(y: Any, predicted: Any, weight: Any) -> tuple[np.ndarray, np.n
         return d.y[rows], d.fitted[rows], (d.share * d.factor * d.copies)[rows]
     if predicted is None:
         raise InputError("give the predicted probabilities, (y, model.predict(X)), or the diagnostics of a fit")
-    y, p = np.asarray(y, float).ravel(), np.asarray(predicted, float).ravel()
-    f = np.ones(y.size) if weight is None else np.asarray(weight, float).ravel()
+    given = (y, predicted, np.ones(np.size(y)) if weight is None else weight)
+    try:
+        y, p, f = (np.asarray(one, float).ravel() for one in given)
+    except (TypeError, ValueError):
+        raise InputTypeError("y, predicted and weight must be numbers, one for every row") from None
     if not y.size == p.size == f.size:
         raise InputError(f"y has {y.size} rows, predicted {p.size}, weight {f.size}; they must agree")
     if not (np.all(np.isfinite(y)) and np.all((y >= 0.0) & (y <= 1.0))):

@@ -10,6 +10,8 @@ import numpy as np
 
 from .blocks import Design
 
+ROUNDING = 1e-13  # of a sum, relative to its terms
+
 
 def rows_of_jacobian(design: Design) -> tuple[np.ndarray, np.ndarray]:
     """The largest entry in every row of J, and the first row of U on the intercept and the dense columns."""
@@ -31,6 +33,18 @@ def transform(design: Design, columns: np.ndarray) -> np.ndarray:
     if design.intercept:
         rows[0] = scale[0] * (first @ columns[: first.size])
     return rows[_user_order(design, design.width)]
+
+
+def null_in_user_units(design: Design, null: np.ndarray) -> np.ndarray:
+    """A basis of what vanishes in the user's coordinates, with zeros where rounding alone is left."""
+    null = np.where(np.abs(null) > ROUNDING * np.abs(null).max(axis=0, initial=0.0), null, 0.0)
+    out = transform(design, null)
+    if design.intercept:
+        scale, first = rows_of_jacobian(design)
+        terms = scale[0] * (np.abs(first) @ np.abs(null[: first.size]))
+        at = int(np.flatnonzero(_user_order(design, design.width) == 0)[0])
+        out[at] = np.where(np.abs(out[at]) > ROUNDING * terms, out[at], 0.0)
+    return out
 
 
 def congruent(design: Design, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -123,10 +123,17 @@ def _covariance(result: Result, covariance: Any) -> np.ndarray:
         if missing:
             raise InputError(f"covariance: it has no row or column for {missing[0]!r}")
         covariance = covariance.loc[names, names]
-    matrix = np.asarray(covariance, float)
     size = len(result.names)
+    try:
+        matrix = np.asarray(covariance, float)
+    except (TypeError, ValueError):
+        raise InputTypeError("covariance: expected a matrix of numbers, such as model.covariance(X, y, cov_type='HC3'),"
+                             f" got {type(covariance).__name__}") from None  # fmt: skip
     if matrix.shape != (size, size):
         raise InputError(f"covariance: expected a matrix of {size} rows and columns, got the shape {matrix.shape}")
+    if np.any(matrix.diagonal() < 0.0):
+        worst = int(np.argmin(matrix.diagonal()))
+        raise InputError(f"covariance: the variance of {result.names[worst]!r} is negative ({matrix[worst, worst]:g})")
     return matrix
 
 
@@ -178,6 +185,8 @@ def _caller(function: Callable[[Any], Any], names: list[str]) -> Callable[[np.nd
     def value(at: np.ndarray) -> float:
         try:
             found = function(labelled.series(at, names, "coef"))
+        except ArithmeticError as error:
+            raise InputError(f"function: it cannot be evaluated at, or next to, the estimates: {error}") from error
         except KeyError as error:
             raise InputError(f"function: the model has no parameter {error}; its parameters are "
                              f"{', '.join(names[:20])}") from error  # fmt: skip

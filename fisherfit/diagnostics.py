@@ -23,6 +23,7 @@ from .leave_one_out import corrected_scores, observed_root
 from .leverage import FULL, inverse_root, parts_of, quadratic_forms
 from .linalg import cholesky
 from .maximum import Maximum
+from .randomness import generator
 from .rowwise import base_terms_by_row, objectives
 from .tails import normal_scores, tails
 
@@ -214,7 +215,7 @@ class Diagnostics:
     def resid_quantile(self) -> np.ndarray:
         """Phi^-1 of the fitted distribution function at y, at a random place within a jump (Dunn & Smyth, 1996)."""
         found = tails(self.family, self.y, self.theta, self._row_phi)
-        uniform = np.random.default_rng(self.random_state).random(self.y.size)
+        uniform = generator(self.random_state).random(self.y.size)
         out = self._of_rows(normal_scores(found, uniform))
         if self.separated.any():  # certain of what is seen: all of the jump is there
             from scipy import special
@@ -387,7 +388,7 @@ class Diagnostics:
                              "define one to simulate from it")  # fmt: skip
         divides = self.family.has_dispersion or self.family.takes_trials
         with np.errstate(all="ignore"):
-            drawn = sample(np.random.default_rng(random_state), *self.theta, *((self._row_phi,) if divides else ()))
+            drawn = sample(generator(random_state), *self.theta, *((self._row_phi,) if divides else ()))
         y = np.where(self.present, np.asarray(drawn, float), self.y)
         likelihood = replace(self.maximum.likelihood, y=np.ascontiguousarray(y))
         out = replace(self, maximum=replace(self.maximum, likelihood=likelihood))
@@ -402,6 +403,8 @@ class Diagnostics:
 
     def largest(self, count: int) -> np.ndarray:
         """Positions of the rows with the largest Cook's distance."""
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 0:
+            raise InputError(f"the number of rows must be a whole number of at least 0, got {count!r}")
         cook = np.nan_to_num(self.cooks_distance, nan=-1.0)
         return np.argsort(-cook, kind="stable")[: min(count, int((cook >= 0.0).sum()))]
 

@@ -71,7 +71,7 @@ class FormulaTerms:
         if not table.is_frame:
             raise InputError(_NEEDS_TABLE)
         if not checked:
-            missing_rows(table, self.needed, "raise")
+            missing_rows(table, self.needed, "predict")
         codes = []
         for term in self.categorical:
             codes.append(Categorical(term.codes(_column(term, table), present), len(term.columns)))

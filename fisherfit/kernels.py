@@ -340,6 +340,14 @@ class Kernels:
         if self.formulas.noise is not None:
             self.noise = forgiving(_make_noise(chained, self.formulas.noise, self.n_parameters, unpack))
 
+    def __copy__(self) -> Kernels:
+        out = object.__new__(type(self))
+        out.__dict__.update(self.__dict__)
+        return out
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return kernels_of, (self.family, self.links)  # compiled code is made, or found, again
+
     def address(self) -> int:
         """Where the machine code of `rows` is, for other compiled code to call; 0 where it is plain Python."""
         if self._address is None:

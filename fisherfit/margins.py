@@ -8,7 +8,7 @@ Sources: Greene (2018), Econometric Analysis, section 17.3; Bartus (2005), Stata
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -250,7 +250,9 @@ class Margins:
         index: Any = pd.MultiIndex.from_tuples(labels, names=list(names))
         if len(names) == 1:
             index = pd.Index([one[0] for one in labels], name=names[0])
-        return pd.DataFrame(table, index=index)
+        out = pd.DataFrame(table, index=index)
+        out.attrs["cov_type"] = self.result.cov_type
+        return out
 
 
 def marginal_effects(margins: Margins, at: Any, columns: Any, kind: str, dummy: bool, level: float) -> pd.DataFrame:
@@ -260,7 +262,9 @@ def marginal_effects(margins: Margins, at: Any, columns: Any, kind: str, dummy: 
     if kind.startswith("ey") and margins.scale == "link":
         raise InputError(f"kind={kind!r} is the logarithm of a mean; use scale='mean', or kind='dydx' or 'dyex'")
     every = columns is None
-    wanted = list(margins.variables) if every else [columns] if isinstance(columns, str) else list(columns)
+    wanted = list(margins.variables) if every else _names(columns, "columns")
+    if not wanted and not every:
+        raise InputError("columns is empty, so that there is no effect to take; leave it out for all columns")
     for name in wanted:
         margins._variable(name, "columns")
     labels: list[tuple[Any, ...]] = []
@@ -291,6 +295,15 @@ def marginal_effects(margins: Margins, at: Any, columns: Any, kind: str, dummy: 
     return margins.frame(kind, labels, [*held, "column" if held else None], estimates, level)
 
 
+def _names(given: Any, what: str) -> list[Any]:
+    """Names of columns as a list."""
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise InputTypeError(f"{what}: expected the name of a column, or a list of names, got {given!r}")
+    return list(given)
+
+
 def _levels_to_compare(margins: Margins, variable: Variable, dummy: bool) -> list[tuple[str, Any, Any]] | None:
     """(label, level, reference) of every contrast; None for a number."""
     name, levels = variable.name, variable.levels
@@ -304,14 +317,15 @@ def _levels_to_compare(margins: Margins, variable: Variable, dummy: bool) -> lis
 
 def average_prediction(margins: Margins, by: Any, at: Any, level: float) -> pd.DataFrame:
     """Average predictions, over all rows or within the groups of some columns."""
-    names = [] if by is None else [by] if isinstance(by, str) else list(by)
+    names = [] if by is None else _names(by, "by")
     if isinstance(at, str) and at != "overall" and names:
         raise InputError(f"by= needs the rows themselves, at={at!r} makes one of them; leave one of the two out")
     codes = np.zeros(margins.table.n, int)
     groups: list[tuple[Any, ...]] = [()]
     for name in names:
         if name not in margins.table.names:
-            raise InputError(f"by: {name!r} is not a column of the table")
+            raise InputError(f"by: {name!r} is not a column of the table; its columns are "
+                             f"{', '.join(map(repr, list(margins.table.names)[:12]))}")  # fmt: skip
         column = margins.table.column(name)
         if column.missing.any():
             raise InputError(f"by: column {name!r} has a missing value at row {int(np.argmax(column.missing))}")

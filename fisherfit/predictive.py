@@ -15,10 +15,11 @@ import numpy as np
 from scipy import special
 
 from .densities import log_densities
-from .errors import InputError
+from .errors import InputError, InputTypeError
 from .families import Family, Normal
 from .mixing import chi2_nodes, continuous_quantile, normal_nodes, whole_quantile
 from .nodes import Coordinate, Further, Nodes, inside, log_student
+from .randomness import generator
 from .response import own
 from .tangents import curve_of_mean, link_rows
 from .uncertain import Predicted
@@ -154,6 +155,9 @@ class PredictiveDistribution:
         """function(y of every row) along all other axes of y."""
         try:
             y = np.asarray(y, float)
+        except (ValueError, TypeError):
+            raise InputTypeError(f"{what}: expected numbers, got {type(y).__name__}") from None
+        try:
             shape = np.broadcast_shapes(y.shape, (self.n_rows,))
         except (ValueError, TypeError):
             raise InputError(f"{what}: expected a number or an array whose last axis has one value for each of the "
@@ -359,7 +363,7 @@ class PredictiveDistribution:
         self._need("sample")
         if size is not None and (isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 0):
             raise InputError(f"size must be a whole number of at least 0, got {size!r}")
-        rng = np.random.default_rng(random_state)
+        rng = generator(random_state)
         count = 1 if size is None else int(size)
         draws = np.stack([self._draw(rng) for _ in range(count)]) if count else np.empty((0, self.n_rows))
         return draws[0] if size is None else draws

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationW
 from .families import NegativeBinomial
 from .kernels import EXPECTED, kernels_of
 from .likelihood import Likelihood
+from .links import Link
 from .lockstep import Passes, march
 from .maximum import Maximum
 from .result import quantile
@@ -325,6 +327,11 @@ def expected_information(maximum: Maximum) -> Callable[[np.ndarray, np.ndarray],
     return exact
 
 
+def _on_scale(link: Link, value: float) -> float:
+    """A further parameter by the scale of its link."""
+    return float(link.mean(value))
+
+
 def profile_of(
     maximum: Maximum, likelihood: Likelihood, names: Sequence[str], infinite: dict[str, str], at_bound: Sequence[int]
 ) -> Profile:
@@ -363,7 +370,7 @@ def profile_of(
         for name in names:
             j = known.index(name)
             link = links[1 + j - p] if j >= p else None
-            scale = (lambda v: v) if link is None else (lambda v, link=link: float(link.mean(v)))
+            scale = float if link is None else partial(_on_scale, link)
             floor = float(least[j]) if j >= p else -np.inf
             sign = infinite.get(name)
             if sign is not None:

@@ -112,7 +112,7 @@ class Columns:
         """The Design of a table without missing values (`checked` where that is known), standardised as `like` is."""
         names = self._columns(table)
         if not checked:
-            missing_rows(table, names, "raise")
+            missing_rows(table, names, "predict")
         if table.matrix is not None:
             return make_design(self.names, table.n, self.intercept, [table.matrix], present=present, like=like)
         if table.sparse is not None and like is not None:
@@ -278,13 +278,20 @@ def check_column(column: Column, missing: str) -> np.ndarray | None:
         bad = np.isnan(values)
     if not bad.any():
         return None
-    if missing == "raise":
+    if missing != "drop":
         row = int(np.flatnonzero(bad)[0])
         raise InputError(
             f"Input X contains NaN: column {column.name!r} has a missing value at row {row} ({int(bad.sum())} in all); "
-            "use missing='drop' to leave such rows out, or fill them"
+            f"{_ways_out(missing)}"
         )
     return bad
+
+
+def _ways_out(missing: str) -> str:
+    """What to do with missing values: in a fit, or in rows that a fitted model is to predict."""
+    if missing == "predict":
+        return "a fitted model needs rows without missing values; leave such rows out, or fill them"
+    return "use missing='drop' to leave such rows out, or fill them"
 
 
 def _refuse_infinite(values: np.ndarray, name: str) -> None:
@@ -308,11 +315,11 @@ def _check_sparse(columns: Sparse, names: Sequence[str], missing: str) -> np.nda
     entries = np.flatnonzero(np.isnan(columns.data))
     if not entries.size:
         return None
-    if missing == "raise":
+    if missing != "drop":
         at = entries[0]
         raise InputError(
             f"Input X contains NaN: column {names[columns.indices[at]]!r} has a missing value at row "
-            f"{columns.entry_row(at)}; use missing='drop' to leave such rows out, or fill them"
+            f"{columns.entry_row(at)}; {_ways_out(missing)}"
         )
     absent = np.zeros(columns.n, bool)
     absent[np.searchsorted(columns.indptr, entries, side="right") - 1] = True
@@ -339,12 +346,12 @@ def _check_matrix(matrix: np.ndarray, names: Sequence[str], missing: str) -> np.
         for j, name in enumerate(names):
             _refuse_infinite(block[:, j], name)
         bad = np.isnan(block).any(axis=1)
-        if missing == "raise":
+        if missing != "drop":
             row = int(np.flatnonzero(bad)[0])
             j = int(np.flatnonzero(np.isnan(block[row]))[0])
             raise InputError(
                 f"Input X contains NaN: column {names[j]!r} has a missing value at row {start + row}; "
-                "use missing='drop' to leave such rows out, or fill them"
+                f"{_ways_out(missing)}"
             )
         if absent is None:
             absent = np.zeros(matrix.shape[0], bool)

@@ -54,6 +54,8 @@ class HypothesisTest:
         What was tested.
     note : str
         What is to be known of the result; empty in most cases.
+    cov_type : str
+        The covariance of a Wald test; empty for the others.
 
     Examples
     --------
@@ -70,6 +72,7 @@ class HypothesisTest:
     df_resid: float | None
     hypothesis: str
     note: str = ""
+    cov_type: str = ""
 
     @property
     def pvalue(self) -> float:
@@ -82,7 +85,9 @@ class HypothesisTest:
         plain = 1e-3 <= abs(self.statistic) < 1e6 or self.statistic == 0
         size = f"{self.statistic:.4f}" if plain else f"{self.statistic:.4g}"
         note = f"\nNote: {self.note}" if self.note else ""
-        return f"{TITLES[self.method]} test of {self.hypothesis}: {self.distribution}({degrees}) = {size}, {p}{note}"
+        by = f" ({self.cov_type} covariance)" if self.cov_type not in ("", "expected") else ""
+        what = f"{TITLES[self.method]} test of {self.hypothesis}{by}"
+        return f"{what}: {self.distribution}({degrees}) = {size}, {p}{note}"
 
 
 def outcome(

@@ -83,7 +83,7 @@ def covariance_for(predictor: Predictor, result: Result, design: Design) -> Cova
     infinite = np.isinf(result.standard_errors[:p])[order]
     whole, null, away = result.covariance, np.zeros((p, 0)), reference(predictor)
     if predictor.estimable is not None:
-        whole, null = predictor.estimable[0], standardised(design, predictor.estimable[1], away)
+        whole, null = predictor.estimable[0], _null(design, predictor.estimable[1], away)
     elif predictor.centred is not None:
         whole = predictor.centred[1]
     v = whole[:p, :p][np.ix_(order, order)].copy()
@@ -114,6 +114,16 @@ def standardised(design: Design, columns: np.ndarray, away: np.ndarray) -> np.nd
     if design.intercept and design.dense_width > 1:
         out[0] += (_from(design, away) * design.inverse_scale) @ out[1 : design.dense_width]
     return np.asarray(out)
+
+
+def _null(design: Design, columns: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """`standardised` of what must vanish: where all rows agree in a column, the intercept's part is a sum of zero."""
+    out = standardised(design, columns, away)
+    if design.intercept and design.dense_width > 1:
+        here = np.abs(_from(design, away) * design.inverse_scale)
+        terms = np.abs(columns[design.position[0]]) + here @ np.abs(out[1 : design.dense_width])
+        out[0] = np.where(np.abs(out[0]) > ZERO * terms, out[0], 0.0)
+    return out
 
 
 def in_user_units(design: Design, gradient: np.ndarray, away: np.ndarray | None = None) -> np.ndarray:

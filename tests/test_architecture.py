@@ -12,7 +12,7 @@ ROOT = Path(fisherfit.__file__).parent
 LAYERS = [
     {"errors", "labelled", "_later"},
     {"convergence"},
-    {"elementary", "_threads", "datasets", "covtypes"},
+    {"elementary", "_threads", "datasets", "covtypes", "randomness"},
     {"special", "gammas", "_bits"},
     {"_jit", "sparse", "links", "families", "table"},
     {

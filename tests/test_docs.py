@@ -49,7 +49,7 @@ def test_examples_of_the_page(path):
 
 
 def test_python_of_the_readme(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", TEXT["README.md"], re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", TEXT["README.md"], re.DOTALL))
     exec(compile(code, "README.md", "exec"), {})
     assert "Generalised linear model" in capsys.readouterr().out
 

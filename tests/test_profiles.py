@@ -376,7 +376,7 @@ def test_mistakes_are_named():
     for level in (0.0, 1.0, "95"):
         with pytest.raises(ff.InputError, match="level must lie strictly between 0 and 1"):
             m.profile(crabs, level=level)
-    with pytest.raises(ff.InputError, match="had 173 and"):
+    with pytest.raises(ff.InputError, match="the fit had 173"):
         m.profile(crabs.iloc[1:])
     weighted = ff.GLM(formula="satellites ~ width", family="poisson", weight_type="probability")
     weighted.fit(crabs, sample_weight=np.ones(len(crabs)))

@@ -18,7 +18,7 @@ from peers import LIBRARIES, LINKS, installed, quiet
 from scipy import special
 
 SHORT = 1e-4  # nats below the best from which on a library is said to stop short
-SHORT = 1.0  # seconds up to which a fit follows one that is not timed, in place of that of another library
+BRIEF = 1.0  # seconds up to which a fit follows one that is not timed, in place of that of another library
 PATIENCE = 60.0  # seconds of a fit that is not repeated
 SMALL = 100_000  # bytes of data below which a fit is far from any limit of the hardware
 TOO_SLOW = 15.0  # seconds for warming up after which a library is left out
@@ -85,7 +85,7 @@ def timed(case: Case, data: Data, libraries: tuple[str, ...], lacking: bool = Fa
                     continue
                 fit = LIBRARIES[name]
                 gc.collect()
-                if records[name]["first"] < SHORT and not max(seconds[name], default=0.0) > SHORT:
+                if records[name]["first"] < BRIEF and not max(seconds[name], default=0.0) > BRIEF:
                     fit(case.family, data)  # threads and caches are then its own
                 begin = time.perf_counter()
                 for _ in range(case.number):

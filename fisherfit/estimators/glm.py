@@ -11,10 +11,7 @@ import numpy as np
 from .. import _threads
 from ..batches import source_of
 from ..blocks import constant_design
-from ..errors import (
-    InputError,
-    MissingValuesWarning,
-)
+from ..errors import InputError, InputTypeError, MissingValuesWarning
 from ..families import Family
 from ..kernels import kernels_of
 from ..likelihood import Likelihood
@@ -277,6 +274,8 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
         0  21.9    0.469
         """
         self._check_fitted()
+        if not isinstance(se, (bool, np.bool_)):
+            raise InputTypeError(f"se must be True or False, got {se!r}")
         if se:
             from ..uncertain import standard_errors
 

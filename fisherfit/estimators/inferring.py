@@ -41,11 +41,7 @@ class Inferring:
         skip = getattr(self, "_group_columns", ())
         data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure, groups, skip)
         names = list(data.design.names)
-        if names != list(self.result_.names[: len(names)]) or data.design.n != self._predictor.n_rows:
-            raise InputError(
-                f"X has {data.design.n} rows and {len(names)} coefficients, the fit had {self._predictor.n_rows} and "
-                f"{len(self.result_.names)}, or others; pass the data of the fit"
-            )
+        self._check_same(names, data.design.n)
         return data
 
     def _at_maximum(
@@ -77,6 +73,23 @@ class Inferring:
                         "give X, y, sample_weight, offset and exposure as they were given to fit"
                     )
         return maximum, data
+
+    def _check_same(self: Any, names: list[str], n: int) -> None:
+        """Refuse other rows, and columns or levels that make other coefficients."""
+        if n != self._predictor.n_rows:
+            raise InputError(f"X has {n} rows, the fit had {self._predictor.n_rows}; pass the data of the fit")
+        known = list(self.result_.names)
+        known = known[: len(known) - self._predictor.others.size]
+        if names == known:
+            return
+        lost, new = [k for k in known if k not in names], [k for k in names if k not in known]
+        what = f"no coefficient {lost[0]!r}" if lost else f"a coefficient {new[0]!r}" if new else "other coefficients"
+        if lost and new:
+            what = f"a coefficient {new[0]!r} in place of {lost[0]!r}"
+        raise InputError(
+            f"X gives the model {what}: its columns, or the levels of a category or their order, are not those of "
+            "the fit; pass the data of the fit as they were"
+        )
 
     def _distance(self: Any, family: Any, maximum: Maximum) -> float:
         """How far the estimates are from those of these rows, in standard errors."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from ..maximum import need_likelihood
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class Intervals:
         Raises
         ------
         InputError
-            For a name that is no parameter, data other than those of the fit, or sampling weights, which have no
-            likelihood.
+            For a name that is no parameter, data other than those of the fit, or sampling weights and estimates of
+            reduced bias, which have no maximum of a likelihood.
 
         Warns
         -----
@@ -131,6 +132,8 @@ class Intervals:
         self._check_fitted()
         if method not in ("wald", "profile", "score"):
             raise InputError(f"method: {method!r} is not known; choose one of 'wald', 'profile', 'score'")
+        if hasattr(level, "shape") and len(level.shape) > 0:
+            raise InputTypeError("level is a table or an array; conf_int takes the rows as X=, by name")
         if method == "wald":
             return self.result_.conf_int(level).loc[list(_chosen(columns, self.result_.names))]
         need_likelihood(self.result_, f"an interval of method={method!r}")
@@ -208,6 +211,8 @@ def _chosen(columns: Any, names: Any) -> tuple[str, ...]:
     """The names asked for; an error for one that is no parameter."""
     if columns is None:
         return tuple(names)
+    if not isinstance(columns, Iterable):
+        raise InputTypeError(f"columns: expected names of parameters, such as {names[0]!r}, got {columns!r}")
     wanted = (columns,) if isinstance(columns, str) else tuple(columns)
     for name in wanted:
         if name not in names:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, InputTypeError
+from ..errors import BoundaryWarning, InputError, InputTypeError, SeparationWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,11 +87,15 @@ class Predicting:
         rows = predicted(self._predictor, self.result_, X, offset, exposure)
         if kind == "observation":
             weight = _weights(sample_weight, rows)
-            return distribution(rows, weight, method == "predictive").interval(level)
+            out = distribution(rows, weight, method == "predictive").interval(level)
+            _say_unknown(self, out["lower"], "interval")
+            return out
         if sample_weight is not None:
             raise InputError("sample_weight: a mean has no weight; leave it out, or use kind='observation'")
         lower, upper = mean_interval(rows, level, method)
-        return rows.frame({"lower": lower, "upper": upper})
+        out = rows.frame({"lower": lower, "upper": upper})
+        _say_unknown(self, out["lower"], "interval")
+        return out
 
     def predict_distribution(
         self: Any,
@@ -214,7 +219,9 @@ class Predicting:
         if not isinstance(dummy, bool):
             raise InputTypeError(f"dummy must be True or False, got {dummy!r}")
         rows = margins.Margins(self._predictor, self.result_, X, offset, exposure, sample_weight, scale)
-        return margins.marginal_effects(rows, at, columns, kind, dummy, level)
+        out = margins.marginal_effects(rows, at, columns, kind, dummy, level)
+        _say_unknown(self, out["std err"], "standard error")
+        return out
 
     def average_prediction(
         self: Any,
@@ -273,7 +280,26 @@ class Predicting:
 
         check_level(level)
         rows = margins.Margins(self._predictor, self.result_, X, offset, exposure, sample_weight, scale)
-        return margins.average_prediction(rows, by, at, level)
+        out = margins.average_prediction(rows, by, at, level)
+        _say_unknown(self, out["std err"], "standard error")
+        return out
+
+
+def _say_unknown(model: Any, values: Any, what: str) -> None:
+    """Warn of NaN that come from infinite estimates, or from parameters at their bound."""
+    lost = values.isna().to_numpy()
+    at_bound = list((model.boundary_ or {}).get("parameters", ()))
+    if not lost.any() or not (model.separation_ or at_bound):
+        return
+    label = values.index[int(lost.argmax())]
+    which = f"the {what} of {getattr(label, 'item', lambda: label)()!r} is NaN ({int(lost.sum())} in all)"
+    if model.separation_:
+        names = ", ".join(model.separation_.coefficients)
+        warnings.warn(f"{which}, as it depends on infinite estimates ({names}); bias_reduction='mean' gives finite "
+                      "ones", SeparationWarning, stacklevel=3)  # fmt: skip
+    else:
+        warnings.warn(f"{which}, as it depends on what is at its bound ({', '.join(at_bound)}), whose standard error "
+                      "is not known", BoundaryWarning, stacklevel=3)  # fmt: skip
 
 
 def _weights(sample_weight: Any, rows: Any) -> Any:

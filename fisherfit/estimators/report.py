@@ -225,7 +225,7 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
     if fitted.null.shape[1]:
         aliased = [names[design.position[j]] for j in np.flatnonzero(~fitted.kept[:p])]
         aliased.sort(key=names.index)
-        null = coordinates.transform(design, fitted.null)
+        null = coordinates.null_in_user_units(design, fitted.null)
         coefficients[:p], covariance, estimable[:p] = minimum_norm(coefficients[:p], covariance, null, design.intercept)
         if covariance is not None:
             determined = covariance.copy(), null

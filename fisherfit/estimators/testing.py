@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Testing:
         ------
         InputError
             For hypotheses that cannot be read, contradict themselves or cannot be tested, and for data that are not
-            those of the fit.
+            those of the fit; for method "lr" and estimates of reduced bias.
 
         Warns
         -----
@@ -140,8 +141,10 @@ class Testing:
                 notes.append((f"the estimate of {', '.join(infinite)} is infinite: a Wald test says nothing of it; use "
                               "method='lr' with the data of the fit", SeparationWarning))  # fmt: skip
             elif edge:
-                notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; use method='lr' "
-                              "with the data of the fit", BoundaryWarning))  # fmt: skip
+                held = getattr(self, "constraints_", None) is not None
+                instead = "compare with a fit without the bound" if held else "use method='lr' with the data of the fit"
+                notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; {instead}",
+                              BoundaryWarning))  # fmt: skip
             elif unknown:
                 notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with "
                               "the data of the fit what can be tested is tested", RankWarning))  # fmt: skip
@@ -158,7 +161,7 @@ class Testing:
                     notes.append((f"Hauck-Donner effect: the Wald statistic of {names[0]} falls as it grows, "
                                   "and understates the evidence; use method='lr'", HauckDonnerWarning))  # fmt: skip
         text = " ".join(message for message, _ in notes)
-        return outcome(chi2, df, "wald", result, found.text, text), notes
+        return replace(outcome(chi2, df, "wald", result, found.text, text), cov_type=kind), notes
 
     def _wald_covariance(
         self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, cov_type: str | None, groups: Any
@@ -216,7 +219,8 @@ class Testing:
         Raises
         ------
         InputError
-            For data that are not those of the fit, probability weights, and unknown arguments.
+            For data that are not those of the fit, probability weights, estimates of reduced bias, Wald tests where
+            `cov_type` is not "expected" (:meth:`test` takes every covariance), and unknown arguments.
 
         Examples
         --------
@@ -242,6 +246,11 @@ class Testing:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
         need_likelihood(self.result_, "analysis of deviance")
         self._need_converged()
+        if method == "wald" and self.result_.cov_type != "expected":
+            raise InputError(
+                f"anova(method='wald') goes by the expected information, and the covariance of this fit is "
+                f"{self.result_.cov_type!r}; use model.test on the terms, which takes it"
+            )
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             full = self._full(X, y, sample_weight, offset, exposure)
             rows, notes = table_of(full, terms_of(self._predictor.terms), kind, method)
@@ -293,7 +302,9 @@ class Testing:
         if not wanted:
             raise unknown(str(term), [t.name for t in terms])
         found = compare(self.result_, wanted[0], terms, adjust, level)
-        return labelled.frame(found.columns, found.labels)
+        out = labelled.frame(found.columns, found.labels)
+        out.attrs["cov_type"] = self.result_.cov_type
+        return out
 
     def hauck_donner(
         self: Any, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
+from ..randomness import generator
 from ._style import BAND, BLUE, GREY, INK, RED, axes, dots, level_of, name_of, of_fit, plain_ticks, smooth
 
 if TYPE_CHECKING:
@@ -90,7 +91,11 @@ def against_fitted(against: Any) -> bool:
 def _against(d: Diagnostics, against: Any) -> tuple[np.ndarray, str, tuple[Any, ...] | None]:
     """Values, label, and levels where they are categories."""
     if not isinstance(against, str):
-        values = np.asarray(against, float).ravel()
+        try:
+            values = np.asarray(against, float).ravel()
+        except (TypeError, ValueError):
+            raise InputTypeError("against must be the name of a column, or numbers, one for every row; these are "
+                                 "none") from None  # fmt: skip
         if values.size != d.y.size:
             raise InputError(f"against has {values.size} values, the diagnostics have {d.y.size} rows")
         return values, str(getattr(against, "name", None) or "given values"), None
@@ -189,7 +194,7 @@ def _simulated(
     """Lower, upper and middle quantiles of the sorted residuals of responses simulated from the fit."""
     if isinstance(simulations, bool) or not isinstance(simulations, (int, np.integer)) or simulations < 19:
         raise InputError(f"simulations must be a whole number of at least 19, got {simulations!r}")
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     draws = np.sort(np.stack([d.simulated(rng).residuals(kind)[counted] for _ in range(simulations)]), axis=1)
     tail = 0.5 - level / 2
     lower, middle, upper = np.nanquantile(draws, [tail, 0.5, 1.0 - tail], axis=0)
@@ -279,7 +284,10 @@ def influence(
     >>> plt.close(ax.figure)
     """
     d = of_fit(diagnostics)
-    contours = np.atleast_1d(np.asarray(cook, float))
+    try:
+        contours = np.atleast_1d(np.asarray(cook, float))
+    except (TypeError, ValueError):
+        contours = np.zeros(1)
     if not np.all(contours > 0.0):
         raise InputError(f"cook: distances must be greater than 0, got {cook!r}")
     h, r = d.leverage, d.std_pearson
