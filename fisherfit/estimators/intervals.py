@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..choices import names_among, one_of
 from ..errors import InputError
 from ..maximum import need_likelihood
 
@@ -129,10 +130,9 @@ class Intervals:
         Intercept  0.5313  0.8881
         """
         self._check_fitted()
-        if method not in ("wald", "profile", "score"):
-            raise InputError(f"method: {method!r} is not known; choose one of 'wald', 'profile', 'score'")
+        one_of("method", method, ("wald", "profile", "score"))
         if method == "wald":
-            return self.result_.conf_int(level).loc[list(_chosen(columns, self.result_.names))]
+            return self.result_.conf_int(level).loc[list(names_among(columns, self.result_.names))]
         need_likelihood(self.result_, f"an interval of method={method!r}")
         if X is None:
             raise InputError(f"conf_int(method={method!r}) needs the rows again: give X, y and the weights and offsets "
@@ -151,7 +151,7 @@ class Intervals:
         infinite = dict(self.separation_.coefficients)
         likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
         rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
-        return profile_of(maximum, likelihood, _chosen(columns, maximum.names), infinite, rows)
+        return profile_of(maximum, likelihood, names_among(columns, maximum.names), infinite, rows)
 
     def delta(
         self: Any,
@@ -202,22 +202,6 @@ class Intervals:
 
         self._check_fitted()
         return function_of(self.result_, function, level, method, covariance)
-
-
-def _chosen(columns: Any, names: Any) -> tuple[str, ...]:
-    """The names asked for; an error for one that is no parameter."""
-    if columns is None:
-        return tuple(names)
-    wanted = (columns,) if isinstance(columns, str) else tuple(columns)
-    for name in wanted:
-        if name not in names:
-            import difflib
-
-            close = difflib.get_close_matches(str(name), list(names), 1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise InputError(f"columns: {name!r} is not a parameter of the model; {hint}the first are "
-                             f"{', '.join(map(repr, list(names)[:8]))}")  # fmt: skip
-    return tuple(dict.fromkeys(wanted))
 
 
 __all__ = ["Intervals"]

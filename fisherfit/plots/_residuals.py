@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from ..choices import check_level
 from ..errors import InputError
-from ._style import BAND, BLUE, GREY, INK, RED, axes, dots, level_of, name_of, of_fit, plain_ticks, smooth
+from ..outcome import of_diagnostics
+from ._style import BAND, BLUE, GREY, INK, RED, axes, dots, name_of, plain_ticks, smooth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +54,7 @@ def residuals(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d = of_fit(diagnostics)
+    d = of_diagnostics(diagnostics)
     y = d.residuals(kind)
     drawable(y)
     x, label, levels = _against(d, against)
@@ -145,7 +147,7 @@ def qq(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d, level = of_fit(diagnostics), level_of(level)
+    d, level = of_diagnostics(diagnostics), check_level(level)
     values = d.residuals(kind)
     counted = ~np.isnan(values)
     found = drawable(values)
@@ -225,7 +227,7 @@ def worm(diagnostics: Diagnostics, level: float = 0.95, ax: Axes | None = None) 
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d, level = of_fit(diagnostics), level_of(level)
+    d, level = of_diagnostics(diagnostics), check_level(level)
     values = drawable(d.resid_quantile)
     n = values.size
     x = special.ndtri((np.arange(1, n + 1) - 0.5) / n)
@@ -278,7 +280,7 @@ def influence(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d = of_fit(diagnostics)
+    d = of_diagnostics(diagnostics)
     contours = np.atleast_1d(np.asarray(cook, float))
     if not np.all(contours > 0.0):
         raise InputError(f"cook: distances must be greater than 0, got {cook!r}")
