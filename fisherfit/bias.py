@@ -17,6 +17,7 @@ import numpy as np
 
 from . import separation as sep
 from .adjustments import adjustment
+from .exact_alpha import exact_information
 from .families import Family, NegativeBinomial
 from .kernels import EXPECTED, VALUE, kernels_of
 from .likelihood import Evaluation, Likelihood
@@ -116,14 +117,9 @@ class Problem:
 def expected(likelihood: Likelihood, family: Family, theta: np.ndarray) -> Evaluation:
     """The likelihood with its expected information, exact for a free alpha too."""
     found = likelihood.evaluate(theta, EXPECTED)
-    p = likelihood.designs[0].width
-    if not isinstance(family, NegativeBinomial) or theta.size == p or not math.isfinite(found.loglik):
+    if not math.isfinite(found.loglik):
         return found
-    mu = likelihood.kernels.links[0].mean(likelihood.linear_predictor(theta))
-    information = found.information.copy()
-    information[p, :] = information[:, p] = 0.0
-    information[p, p] = float(np.sum(likelihood.weight * family.expected_alpha(mu, float(theta[p]))))
-    return replace(found, information=information)
+    return replace(found, information=exact_information(likelihood, family, theta, found.information))
 
 
 def adjusted_distance(

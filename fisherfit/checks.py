@@ -12,12 +12,13 @@ import numpy as np
 from scipy import special
 
 from .calibrated import Calibration, calibration, hosmer_lemeshow
+from .choices import one_of
 from .diagnostics import Diagnostics
 from .errors import InputError
 from .families import Binomial, Poisson
 from .kernels import SCORE
 from .maximum import need_likelihood
-from .outcome import Check, of_diagnostics, one_of
+from .outcome import Check, of_diagnostics
 from .rowwise import base_terms_by_row, objectives
 
 __all__ = [

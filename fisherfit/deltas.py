@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import labelled
+from .choices import check_level, one_of
 from .errors import FisherfitError, FormulaError, InputError, InputTypeError
 from .expressions import FUNCTIONS, Expression, brief, read_expression
 from .result import Result, quantile
@@ -74,10 +75,8 @@ class Estimate:
 
 def function_of(result: Result, function: Any, level: float, method: str, covariance: Any = None) -> Estimate:
     """A function of the parameters of a fit, see :meth:`GLM.delta`."""
-    if not (isinstance(level, (int, float, np.floating)) and 0.0 < level < 1.0):
-        raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
-    if method not in ("delta", "fieller"):
-        raise InputError(f"method: {method!r} is not known; choose 'delta' or 'fieller'")
+    check_level(level)
+    one_of("method", method, ("delta", "fieller"))
     names, at = list(result.names), result.coefficients
     matrix = _covariance(result, covariance)
     q = float(quantile(0.5 + 0.5 * level, result.df_resid if result.use_t else None))

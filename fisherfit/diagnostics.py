@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .anscombe import anscombe
+from .choices import one_of
 from .errors import InputError
 from .families import ExponentialDispersion, Family, NegativeBinomial
 from .influence import dfbetas, estimates_without
@@ -369,8 +370,7 @@ class Diagnostics:
         """Residuals by name: "quantile", "deviance", "pearson", "anscombe", "response", "working", "std_pearson" or
         "std_deviance".
         """
-        if kind not in RESIDUALS:
-            raise InputError(f"kind: {kind!r} is not known; choose one of {', '.join(RESIDUALS)}")
+        one_of("kind", kind, RESIDUALS)
         return np.asarray(getattr(self, kind if kind.startswith("std_") else f"resid_{kind}"))
 
     def simulated(self, random_state: Any = 0) -> Diagnostics:

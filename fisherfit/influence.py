@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _threads
+from .choices import names_among
 from .errors import InputError
 from .leave_one_out import changes
 
@@ -72,13 +73,7 @@ def positions(d: Diagnostics, rows: Any) -> np.ndarray:
 def coefficients(d: Diagnostics, columns: Any) -> np.ndarray:
     """Positions of names of coefficients, by default of all."""
     names = list(d.maximum.names)
-    if columns is None:
-        return np.arange(len(names))
-    wanted = [columns] if isinstance(columns, str) else list(columns)
-    for name in wanted:
-        if name not in names:
-            raise InputError(f"columns: {name!r} is no coefficient; they are {', '.join(names)}")
-    return np.array([names.index(name) for name in wanted])
+    return np.array([names.index(name) for name in names_among(columns, names)], int)
 
 
 def labelled(d: Diagnostics, values: np.ndarray, places: np.ndarray, chosen: np.ndarray) -> pd.DataFrame:

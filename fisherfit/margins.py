@@ -18,6 +18,7 @@ import numpy as np
 from . import _threads
 from .altered import Altered, Variable, Versions, altered, derivative, values_of, variables
 from .blocks import Design
+from .choices import one_of
 from .errors import InputError, InputTypeError
 from .formula import FormulaTerms
 from .likelihood import each_stripe, expand
@@ -56,8 +57,7 @@ class Margins:
     def __init__(
         self, predictor: Predictor, result: Result, X: Any, offset: Any, exposure: Any, weight: Any, scale: str
     ) -> None:
-        if scale not in ("mean", "link"):
-            raise InputError(f"scale: {scale!r} is not known; choose 'mean' or 'link'")
+        one_of("scale", scale, ("mean", "link"))
         if result.covariance is None:
             result.cov_params()  # says why there is none
         if not mean_is_first(predictor.family) and predictor.others.size and scale == "mean":
@@ -257,8 +257,7 @@ class Margins:
 
 def marginal_effects(margins: Margins, at: Any, columns: Any, kind: str, dummy: bool, level: float) -> pd.DataFrame:
     """The table of effects of columns, at every point that `at` names."""
-    if kind not in KINDS:
-        raise InputError(f"kind: {kind!r} is not known; choose one of {', '.join(map(repr, KINDS))}")
+    one_of("kind", kind, KINDS)
     if kind.startswith("ey") and margins.scale == "link":
         raise InputError(f"kind={kind!r} is the logarithm of a mean; use scale='mean', or kind='dydx' or 'dyex'")
     every = columns is None

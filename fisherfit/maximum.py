@@ -15,8 +15,9 @@ import numpy as np
 from . import coordinates
 from .blocks import Design
 from .errors import InputError
-from .families import ExponentialDispersion, Family, NegativeBinomial
-from .kernels import EXPECTED, OBSERVED, SCORE, kernels_of
+from .exact_alpha import exact_information
+from .families import ExponentialDispersion, Family
+from .kernels import EXPECTED, OBSERVED, SCORE
 from .likelihood import Evaluation, Likelihood
 from .linalg import Factor, cholesky
 from .model import Model, independent_columns_of
@@ -92,15 +93,8 @@ class Maximum:
     def evaluation(self) -> Evaluation:
         """Log-likelihood, score and expected information at the maximum; the information of alpha is exact."""
         found = self.likelihood.evaluate(self.theta, EXPECTED)
-        if not isinstance(self.family, NegativeBinomial) or self.theta.size == self.design.width:
-            return found
-        alpha, p = float(self.theta[-1]), self.design.width
-        fixed = kernels_of(NegativeBinomial(alpha=alpha), self.likelihood.kernels.links[:1])
-        mu = fixed.links[0].mean(self.likelihood.linear_predictor(self.theta))
-        information = found.information.copy()
-        information[p, :] = information[:, p] = 0.0
-        information[p, p] = float(np.sum(self.likelihood.weight * self.family.expected_alpha(mu, alpha)))
-        return replace(found, information=information)
+        exact = exact_information(self.likelihood, self.family, self.theta, found.information)
+        return replace(found, information=exact)
 
     @cached_property
     def observed(self) -> Evaluation:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .diagnostics import Diagnostics
-from .errors import InputError
+from .errors import InputTypeError
 
 
 @dataclass(frozen=True)
@@ -44,16 +44,12 @@ class Check:
 
 
 def of_diagnostics(diagnostics: Any) -> Diagnostics:
+    """Diagnostics; an error that says how to make them."""
     if not isinstance(diagnostics, Diagnostics):
-        raise InputError(
+        raise InputTypeError(
             f"expected the diagnostics of a fit, model.diagnostics(X, y), got {type(diagnostics).__name__}"
         )
     return diagnostics
 
 
-def one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InputError(f"{name}: {value!r} is not known; choose one of {', '.join(map(repr, choices))}")
-
-
-__all__ = ["Check", "of_diagnostics", "one_of"]
+__all__ = ["Check", "of_diagnostics"]

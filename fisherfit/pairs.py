@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .choices import check_level, one_of
 from .errors import InputError
 from .model_terms import ModelTerm
 from .result import Result, quantile, upper_tail
@@ -88,10 +89,8 @@ class Pairs:
 
 def compare(result: Result, term: ModelTerm, terms: tuple[ModelTerm, ...], adjust: str, level: float) -> Pairs:
     """All differences of two levels of a term on the link scale."""
-    if adjust not in ADJUSTMENTS:
-        raise InputError(f"adjust: {adjust!r} is not known; choose one of {', '.join(map(repr, ADJUSTMENTS))}")
-    if not isinstance(level, (int, float)) or not 0.0 < level < 1.0:
-        raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
+    one_of("adjust", adjust, ADJUSTMENTS)
+    check_level(level)
     if term.levels is None or len(term.factors) != 1:
         with_levels = [t.name for t in terms if t.levels is not None]
         raise InputError(f"{term.name!r} has no levels to compare; terms with levels are "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .blocks import Design
+from .choices import one_of
 from .errors import InputError
 from .families import Family, NegativeBinomial
 from .likelihood import project
@@ -35,8 +36,7 @@ class Predictor:
 
     def predict(self, X: Any, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
         """The mean response (kind "mean") or the linear predictor (kind "link") of the rows of X."""
-        if kind not in ("mean", "link"):
-            raise InputError(f"kind: {kind!r} is not known; choose 'mean' or 'link'")
+        one_of("kind", kind, ("mean", "link"))
         _, _, eta = self.rows(X, offset, exposure)
         return eta if kind == "link" else self.mean(eta)
 

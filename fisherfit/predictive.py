@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from .choices import check_level
 from .densities import log_densities
 from .errors import InputError, InputTypeError
 from .families import Family, Normal
@@ -396,12 +397,6 @@ class PredictiveDistribution:
         return f"PredictiveDistribution({self.family!r}, {self.n_rows} rows, {what} parameter uncertainty)"
 
 
-def check_level(level: float) -> None:
-    """Refuse what is no probability strictly between 0 and 1."""
-    if isinstance(level, bool) or not isinstance(level, (int, float, np.floating)) or not 0.0 < level < 1.0:
-        raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
-
-
 def distribution(rows: Predicted, weight: np.ndarray | None, parameter_uncertainty: bool) -> PredictiveDistribution:
     """The distribution of new responses, after checks.
 
@@ -439,4 +434,4 @@ def distribution(rows: Predicted, weight: np.ndarray | None, parameter_uncertain
     return PredictiveDistribution(rows, weight, parameter_uncertainty)
 
 
-__all__ = ["PredictiveDistribution", "check_level", "distribution"]
+__all__ = ["PredictiveDistribution", "distribution"]

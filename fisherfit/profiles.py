@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _threads, labelled, unbounded
+from .choices import check_level
 from .edges import can_follow, seek_along_edge, top_at_bound
 from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning, frames_inside
-from .families import NegativeBinomial
-from .kernels import EXPECTED, kernels_of
+from .exact_alpha import exact_information
+from .kernels import EXPECTED
 from .likelihood import Likelihood
 from .links import Link
 from .lockstep import Passes, march
@@ -175,8 +176,13 @@ class Profile:
         found = [self.ends[curve.name, t, method].value for curve, t in wanted]
         return np.array(found[0::2]), np.array(found[1::2])
 
+    def _exact(self, theta: np.ndarray, information: np.ndarray) -> np.ndarray:
+        """The expected information, from that of a pass."""
+        m = self.maximum
+        return exact_information(m.likelihood, m.family, theta, information)
+
     def _find(self, missing: list[tuple[Curve, float]], method: str) -> None:
-        exact = None if method == "profile" else expected_information(self.maximum)
+        exact = None if method == "profile" else self._exact
         searches, keys = [], []
         for curve, target in missing:
             key, reason = (curve.name, target, method), curve.known[int(target > 0)]
@@ -304,27 +310,9 @@ def _trail(curve: Curve, targets: np.ndarray, side: int) -> Ask:
 
 def critical(maximum: Maximum, level: float) -> float:
     """The quantile that a root statistic is compared with: normal, or t where the dispersion is estimated."""
-    if not (isinstance(level, (int, float, np.floating)) and 0.0 < level < 1.0):
-        raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
+    check_level(level)
     result = maximum.result
     return float(quantile(0.5 + 0.5 * level, result.df_resid if result.use_t else None))
-
-
-def expected_information(maximum: Maximum) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """(theta, information of a pass) -> expected information, exact for the alpha of a negative binomial."""
-    p, family, likelihood = maximum.design.width, maximum.family, maximum.likelihood
-    if not isinstance(family, NegativeBinomial) or maximum.theta.size == p:
-        return lambda theta, information: information
-    links = likelihood.kernels.links
-
-    def exact(theta: np.ndarray, information: np.ndarray) -> np.ndarray:
-        alpha, out = float(theta[-1]), information.copy()
-        mu = kernels_of(NegativeBinomial(alpha=alpha), links[:1]).links[0].mean(likelihood.linear_predictor(theta))
-        out[p, :] = out[:, p] = 0.0
-        out[p, p] = float(np.sum(likelihood.weight * family.expected_alpha(mu, alpha)))
-        return out
-
-    return exact
 
 
 def _on_scale(link: Link, value: float) -> float:

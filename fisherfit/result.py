@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special
 
 from . import labelled
+from .choices import check_level
 from .errors import InputError
 
 if TYPE_CHECKING:
@@ -185,8 +186,7 @@ class Result:
 
     def _intervals(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of `conf_int`, as arrays."""
-        if not isinstance(level, (int, float, np.number)) or not 0.0 < level < 1.0:
-            raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
+        check_level(level)
         q = float(quantile(0.5 + 0.5 * level, self.df_resid if self.use_t else None))
         b, se = self.coefficients, self.standard_errors
         with np.errstate(all="ignore"):

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _threads
 from .blocks import Design
+from .choices import one_of
 from .errors import InputError
 from .families import Family
 from .likelihood import each_stripe, expand
@@ -217,8 +218,7 @@ def standard_errors(
     predictor: Predictor, result: Result, X: Any, offset: Any, exposure: Any, kind: str
 ) -> pd.DataFrame:
     """Predictions and their standard errors, on the scale of the link or of the mean."""
-    if kind not in ("mean", "link"):
-        raise InputError(f"kind: {kind!r} is not known; choose 'mean' or 'link'")
+    one_of("kind", kind, ("mean", "link"))
     rows = predicted(predictor, result, X, offset, exposure)
     if kind == "link":
         return rows.frame({"link": rows.eta, "std err": rows.error_of_link})

@@ -11,6 +11,7 @@ ROOT = Path(fisherfit.__file__).parent
 # a module may import from its own layer and from those before it
 LAYERS = [
     {"errors", "labelled", "_later"},
+    {"choices"},
     {"convergence"},
     {"elementary", "_threads", "datasets", "covtypes", "randomness"},
     {"special", "gammas", "_bits"},
@@ -43,7 +44,7 @@ LAYERS = [
         "separation",
         "coordinates",
     },
-    {"information", "conjugate", "rowblocks", "adjusted_alpha"},
+    {"information", "conjugate", "exact_alpha", "rowblocks", "adjusted_alpha"},
     {"leverage"},
     {"clustering", "serial", "adjustments"},
     {"nullspace"},

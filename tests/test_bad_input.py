@@ -656,7 +656,7 @@ for value in (0.0, -1.0, np.nan, np.inf, True, 1j):
 refused("dispersion-array", ff.InputError, r"dispersion", lambda: fit(X, Y, dispersion=np.ones(2)))
 refused("weight-type-unknown", ff.InputError, r"'freq' is not known.*'analytic', 'frequency', 'probability'", lambda: fit(X, Y, weight_type="freq"))
 refused("weight-type-array", ff.InputError, r"weight_type", lambda: fit(X, Y, weight_type=np.ones(2)))
-refused("missing-unknown", ff.InputError, r"missing: 'omit'.*'raise', 'drop'", lambda: fit(X, Y, missing="omit"))
+refused("missing-unknown", ff.InputError, r"missing: 'omit'.*'raise' or 'drop'", lambda: fit(X, Y, missing="omit"))
 refused("cov-type-unknown", ff.InputError, r"cov_type: 'HC9'.*'HC0'", lambda: fit(X, Y, cov_type="HC9"))
 for value in (-1, 2.5, True, "10", None):
     refused(f"max-iter-{value}", ff.InputError, rf"max_iter must be a whole number.*got {value!r}", lambda v=value: fit(X, Y, max_iter=v))

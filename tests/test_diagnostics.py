@@ -469,7 +469,7 @@ def test_errors_say_what_to_do():
         d.frame(["cook"])
     with pytest.raises(ff.InputError, match="no row label"):
         d.loo_estimates([500])
-    with pytest.raises(ff.InputError, match="no coefficient"):
+    with pytest.raises(ff.InputError, match="not a parameter"):
         d.dfbetas([1], ["z"])
     with pytest.raises(ff.InputError, match="kind: 'raw'"):
         d.residuals("raw")

@@ -321,7 +321,7 @@ def test_standard_errors_by_name():
         errors = fitted.standard_errors(table, FAMILIES["poisson"])
         np.testing.assert_allclose(errors, fitted.result_.bse, rtol=1e-9)
     assert list(fitted.standard_errors(dense, FAMILIES["poisson"], columns="g[T.b]").index) == ["g[T.b]"]
-    with pytest.raises(ff.InputError, match="'nobody' is not a coefficient"):
+    with pytest.raises(ff.InputError, match="'nobody' is not a parameter"):
         fitted.standard_errors(dense, FAMILIES["poisson"], columns=["nobody"])
     with pytest.raises(ff.InputError, match="300 rows"):
         fitted.standard_errors(dense[:300], FAMILIES["poisson"][:300])

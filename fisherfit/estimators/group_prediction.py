@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import Design
-from ..errors import InputError
+from ..choices import one_of
 from ..prediction import Predictor
 
 ZERO = 1e-9  # what a combination that vanishes in a group may be in a new row, relative to its terms
@@ -30,8 +30,7 @@ class GroupPredictor(Predictor):
         self, table: Any, codes: np.ndarray, offset: Any, exposure: Any, kind: str
     ) -> tuple[np.ndarray, np.ndarray]:
         """The mean response or linear predictor of every row, and True where the data do not determine it."""
-        if kind not in ("mean", "link"):
-            raise InputError(f"kind: {kind!r} is not known; choose 'mean' or 'link'")
+        one_of("kind", kind, ("mean", "link"))
         here = replace(self, codes=codes)
         eta = Predictor.predict(here, table, offset, exposure, "link")
         unknown = here.undetermined(self.terms.design(table)) if self.null else np.zeros(eta.size, bool)

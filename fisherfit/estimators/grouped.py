@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..choices import check_level
 from ..errors import InputError, InputTypeError, MissingValuesWarning, RankWarning
 from ..families import Family
 from ..groups import Labels, match_labels, read_labels, sort_rows
@@ -196,8 +197,7 @@ class GroupedGLM(Estimator):
             Columns: the group, ``term``, ``coef``, ``std err``, ``t`` or ``z``, its p-value, ``lower``, ``upper``.
         """
         self._check_fitted()
-        if not 0.0 < level < 1.0:
-            raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
+        check_level(level)
         b, se = self.params_.to_numpy(), self.bse_.to_numpy()
         positive = np.isin(self.params_.columns, self._positive)[None, :]
         tail = 0.5 + 0.5 * level

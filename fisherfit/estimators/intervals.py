@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..choices import names_among, one_of
 from ..errors import InputError, InputTypeError
 from ..maximum import need_likelihood
 
@@ -130,12 +130,11 @@ class Intervals:
         Intercept  0.5313  0.8881
         """
         self._check_fitted()
-        if method not in ("wald", "profile", "score"):
-            raise InputError(f"method: {method!r} is not known; choose one of 'wald', 'profile', 'score'")
+        one_of("method", method, ("wald", "profile", "score"))
         if hasattr(level, "shape") and len(level.shape) > 0:
             raise InputTypeError("level is a table or an array; conf_int takes the rows as X=, by name")
         if method == "wald":
-            return self.result_.conf_int(level).loc[list(_chosen(columns, self.result_.names))]
+            return self.result_.conf_int(level).loc[list(names_among(columns, self.result_.names))]
         need_likelihood(self.result_, f"an interval of method={method!r}")
         if X is None:
             raise InputError(f"conf_int(method={method!r}) needs the rows again: give X, y and the weights and offsets "
@@ -154,7 +153,7 @@ class Intervals:
         infinite = dict(self.separation_.coefficients)
         likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
         rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
-        return profile_of(maximum, likelihood, _chosen(columns, maximum.names), infinite, rows)
+        return profile_of(maximum, likelihood, names_among(columns, maximum.names), infinite, rows)
 
     def delta(
         self: Any,
@@ -205,24 +204,6 @@ class Intervals:
 
         self._check_fitted()
         return function_of(self.result_, function, level, method, covariance)
-
-
-def _chosen(columns: Any, names: Any) -> tuple[str, ...]:
-    """The names asked for; an error for one that is no parameter."""
-    if columns is None:
-        return tuple(names)
-    if not isinstance(columns, Iterable):
-        raise InputTypeError(f"columns: expected names of parameters, such as {names[0]!r}, got {columns!r}")
-    wanted = (columns,) if isinstance(columns, str) else tuple(columns)
-    for name in wanted:
-        if name not in names:
-            import difflib
-
-            close = difflib.get_close_matches(str(name), list(names), 1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise InputError(f"columns: {name!r} is not a parameter of the model; {hint}the first are "
-                             f"{', '.join(map(repr, list(names)[:8]))}")  # fmt: skip
-    return tuple(dict.fromkeys(wanted))
 
 
 __all__ = ["Intervals"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from ..choices import check_level, one_of
 from ..errors import BoundaryWarning, InputError, InputTypeError, SeparationWarning
 
 if TYPE_CHECKING:
@@ -72,13 +73,12 @@ class Predicting:
         1   8.29  11.83
         """
         self._check_fitted()
-        from ..predictive import check_level, distribution
+        from ..predictive import distribution
         from ..uncertain import mean_interval, predicted
 
         check_level(level)
         methods = {"mean": ("link", "delta"), "observation": ("predictive", "plug-in")}
-        if kind not in methods:
-            raise InputError(f"kind: {kind!r} is not known; choose 'mean' or 'observation'")
+        one_of("kind", kind, tuple(methods))
         method = methods[kind][0] if method is None else method
         if method not in methods[kind]:
             raise InputError(
@@ -213,7 +213,6 @@ class Predicting:
         """
         self._check_fitted()
         from .. import margins
-        from ..predictive import check_level
 
         check_level(level)
         if not isinstance(dummy, bool):
@@ -276,7 +275,6 @@ class Predicting:
         """
         self._check_fitted()
         from .. import margins
-        from ..predictive import check_level
 
         check_level(level)
         rows = margins.Margins(self._predictor, self.result_, X, offset, exposure, sample_weight, scale)

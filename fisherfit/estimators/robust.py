@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _threads, labelled
+from ..choices import names_among
 from ..columnwise import selected_errors
 from ..covtypes import read_cov_type
 from ..errors import CovarianceWarning, InputError, frames_inside
@@ -155,12 +156,8 @@ class Robust:
         data = self._data_of_fit(X, y, sample_weight, offset, exposure, groups)
         family, links = self._check_parameters()
         names = list(data.design.names)
-        wanted = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
+        wanted = list(names_among(columns, names))
         lookup = {name: j for j, name in enumerate(names)}
-        for name in wanted:
-            if name not in lookup:
-                raise InputError(f"columns: {name!r} is not a coefficient of the model; the first are "
-                                 f"{', '.join(map(repr, names[:8]))}")  # fmt: skip
         rows = self._separated(data)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             errors = selected_errors(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..choices import one_of
 from ..covtypes import read_cov_type
 from ..errors import InputError, InputTypeError
 from ..families import Family, get_family
@@ -35,8 +36,8 @@ def check_settings(model: Any) -> tuple[Family, tuple[Link, ...]]:
             or not 0 < model.dispersion < np.inf
         ):
             raise InputError(f"dispersion: a number must be positive and finite, got {model.dispersion!r}")
-    _choose("weight_type", model.weight_type, WEIGHT_TYPES)
-    _choose("missing", model.missing, ("raise", "drop"))
+    one_of("weight_type", model.weight_type, WEIGHT_TYPES)
+    one_of("missing", model.missing, ("raise", "drop"))
     read_cov_type(model.cov_type)
     if model.bias_reduction is not None:
         from ..adjustments import KINDS, check_adjustable
@@ -71,11 +72,6 @@ def check_groups(model: Any, groups: Any) -> None:
         raise InputError(
             "cov_type='cluster' needs groups=: a label for every row, or the name of a column, or two of either"
         )
-
-
-def _choose(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{name}: {value!r} is not known; choose one of {', '.join(map(repr, choices))}")
 
 
 __all__ = ["check_groups", "check_settings"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _threads, labelled
+from ..choices import one_of
 from ..covtypes import read_cov_type
 from ..errors import InputError, frames_inside
 from ..maximum import need_likelihood
@@ -88,8 +89,7 @@ class Testing:
         from ..testing import METHODS, TITLES, run
 
         self._check_fitted()
-        if method not in METHODS:
-            raise InputError(f"method: {method!r} is not known; choose 'wald', 'lr' or 'score'")
+        one_of("method", method, METHODS)
         terms = terms_of(self._predictor.terms)
         found = read_hypothesis(hypothesis, self.result_.names, terms, self._formula_text())
         if method == "wald":
@@ -238,10 +238,8 @@ class Testing:
         from ..testing import METHODS
 
         self._check_fitted()
-        if kind not in ("sequential", "marginal"):
-            raise InputError(f"kind: {kind!r} is not known; choose 'sequential' or 'marginal'")
-        if method not in METHODS:
-            raise InputError(f"method: {method!r} is not known; choose 'lr', 'wald' or 'score'")
+        one_of("kind", kind, ("sequential", "marginal"))
+        one_of("method", method, METHODS)
         if getattr(self, "constraints_", None) is not None:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
         need_likelihood(self.result_, "analysis of deviance")

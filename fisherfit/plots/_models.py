@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..choices import check_level, one_of
 from ..errors import InputError, InputTypeError
 from ..likelihood import project
 from ..result import quantile
 from ..table import Table, read_table
-from ._style import BAND, BLUE, GREY, INK, RED, axes, level_of, plain_ticks
+from ._style import BAND, BLUE, GREY, INK, RED, axes, plain_ticks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +54,7 @@ def coefficients(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    result, level = _result(model), level_of(level)
+    result, level = _result(model), check_level(level)
     table = result.conf_int(level) if intervals is None else intervals
     names = [n for n in result.params.index if (intercept or n != "Intercept") and n not in result.positive]
     if not names:
@@ -112,7 +113,7 @@ def profile(traces: Any, name: str, level: float = 0.95, ax: Axes | None = None)
     -------
     matplotlib.axes.Axes
     """
-    level = level_of(level)
+    level = check_level(level)
     if not callable(getattr(traces, "trace", None)):
         raise InputTypeError(f"a profile is drawn from model.profile(X, y), not from {type(traces).__name__}")
     table = traces.trace(name)
@@ -201,9 +202,8 @@ def effect(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    result, level = _result(model), level_of(level)
-    if kind not in ("mean", "link"):
-        raise InputError(f"kind: {kind!r} is not known; choose 'mean' or 'link'")
+    result, level = _result(model), check_level(level)
+    one_of("kind", kind, ("mean", "link"))
     if result.covariance is None:
         raise InputError("the covariance of the coefficients was not formed, so that there is no band to draw")
     predictor, table = model._predictor, read_table(X)

@@ -8,9 +8,11 @@ import numpy as np
 from scipy import special
 
 from .. import calibrated
+from ..choices import check_level
 from ..errors import InputError
+from ..outcome import of_diagnostics
 from ..rowwise import base_terms_by_row, objectives
-from ._style import BAND, BLUE, GREY, INK, RED, axes, level_of, of_fit
+from ._style import BAND, BLUE, GREY, INK, RED, axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +49,7 @@ def rootogram(diagnostics: Diagnostics, most: int | None = None, ax: Axes | None
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d = of_fit(diagnostics)
+    d = of_diagnostics(diagnostics)
     counts, observed, expected = frequencies(d, most)
     ax = axes(ax)
     top = np.sqrt(expected)
@@ -126,7 +128,7 @@ def calibration(
     >>> plt.close(ax.figure)
     """
     y, p, f = calibrated.probabilities(diagnostics, predicted, weight)
-    level = level_of(level)
+    level = check_level(level)
     if isinstance(groups, bool) or not isinstance(groups, (int, np.integer)) or groups < 2:
         raise InputError(f"groups must be a whole number of at least 2, got {groups!r}")
     table = calibrated.grouped_counts(y, p, f, groups)

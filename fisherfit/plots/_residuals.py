@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import special
 
+from ..choices import check_level
 from ..errors import InputError, InputTypeError
+from ..outcome import of_diagnostics
 from ..randomness import generator
-from ._style import BAND, BLUE, GREY, INK, RED, axes, dots, level_of, name_of, of_fit, plain_ticks, smooth
+from ._style import BAND, BLUE, GREY, INK, RED, axes, dots, name_of, plain_ticks, smooth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +55,7 @@ def residuals(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d = of_fit(diagnostics)
+    d = of_diagnostics(diagnostics)
     y = d.residuals(kind)
     drawable(y)
     x, label, levels = _against(d, against)
@@ -150,7 +152,7 @@ def qq(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d, level = of_fit(diagnostics), level_of(level)
+    d, level = of_diagnostics(diagnostics), check_level(level)
     values = d.residuals(kind)
     counted = ~np.isnan(values)
     found = drawable(values)
@@ -230,7 +232,7 @@ def worm(diagnostics: Diagnostics, level: float = 0.95, ax: Axes | None = None) 
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d, level = of_fit(diagnostics), level_of(level)
+    d, level = of_diagnostics(diagnostics), check_level(level)
     values = drawable(d.resid_quantile)
     n = values.size
     x = special.ndtri((np.arange(1, n + 1) - 0.5) / n)
@@ -283,7 +285,7 @@ def influence(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    d = of_fit(diagnostics)
+    d = of_diagnostics(diagnostics)
     try:
         contours = np.atleast_1d(np.asarray(cook, float))
     except (TypeError, ValueError):

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diagnostics import Diagnostics
-from ..errors import InputError, InputTypeError
+from ..errors import InputTypeError
 
 BLUE, RED, GREY, INK, BAND = "#0072B2", "#D55E00", "#8A8A8A", "#222222", "#9CC9E3"
 MOST = 20_000  # points that are drawn; beyond, a share of them and all that are extreme
@@ -29,21 +28,6 @@ def axes(ax: Any, size: tuple[float, float] = (6.0, 4.2)) -> Any:
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     return ax
-
-
-def of_fit(diagnostics: Any) -> Diagnostics:
-    """Diagnostics; an error that says how to make them."""
-    if not isinstance(diagnostics, Diagnostics):
-        raise InputTypeError("this figure is drawn from the diagnostics of a fit: give model.diagnostics(X, y), not "
-                             f"{type(diagnostics).__name__}")  # fmt: skip
-    return diagnostics
-
-
-def level_of(level: Any) -> float:
-    """A confidence level, checked."""
-    if not isinstance(level, (int, float, np.floating)) or not 0.0 < level < 1.0:
-        raise InputError(f"level must lie strictly between 0 and 1, got {level!r}")
-    return float(level)
 
 
 def dots(ax: Any, x: np.ndarray, y: np.ndarray, extreme: np.ndarray | None = None) -> None:
