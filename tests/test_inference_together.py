@@ -53,9 +53,10 @@ def test_maxima_of_the_likelihood_are_not_compared_with_estimates_of_reduced_bia
         ask(reduced, endometrial)
 
 
-def test_the_score_test_needs_no_estimate_of_what_it_tests(reduced, separated, endometrial):
-    one, other = (m.test("NV", method="score", X=endometrial).statistic for m in (reduced, separated))
-    assert one == pytest.approx(other, rel=1e-10)
+def test_the_score_test_is_that_of_the_maximum_likelihood_fit(reduced, separated, endometrial):
+    assert separated.test("NV", method="score", X=endometrial).statistic == pytest.approx(6.7518, rel=1e-4)
+    with pytest.raises(ff.InputError, match="score test needs a maximum-likelihood fit"):
+        reduced.test("NV", method="score", X=endometrial)
 
 
 def test_wald_tests_take_the_covariance_of_the_fit_or_are_refused():
