@@ -234,8 +234,8 @@ class Diagnostics:
     # leverage and influence
 
     @cached_property
-    def leverage(self) -> np.ndarray:
-        """h, the diagonal of the hat matrix of the mean; over all rows (and repetitions) it sums to the rank."""
+    def _forms(self) -> np.ndarray:
+        """x'F^-1 x of every row, F the expected information of the mean's coefficients."""
         p = self.maximum.design.width
         information = self.maximum.evaluation.information[:p, :p]
         free, bread = self.maximum.free[:p], np.zeros((p, p))
@@ -244,8 +244,12 @@ class Diagnostics:
             raise InputError("the information matrix is not positive definite at the estimates, so that there is no "
                              "leverage (see certificate_ and the warnings of the fit)")  # fmt: skip
         bread[np.ix_(free, free)] = factor.inverse()
-        found = quadratic_forms(self.maximum.likelihood, [inverse_root(bread)])[0]
-        return self._of_rows(np.minimum(self.terms[1][0] * found, 1.0))
+        return quadratic_forms(self.maximum.likelihood, [inverse_root(bread)])
+
+    @cached_property
+    def leverage(self) -> np.ndarray:
+        """h, the diagonal of the hat matrix of the mean; over all rows (and repetitions) it sums to the rank."""
+        return self._of_rows(np.minimum(self.terms[1][0] * self._forms[0], 1.0))
 
     @cached_property
     def _spare(self) -> np.ndarray:
@@ -290,7 +294,8 @@ class Diagnostics:
         The dispersion phi is that of all rows.
         """
         likelihood = self.maximum.likelihood
-        forms = quadratic_forms(likelihood, parts_of(likelihood, self.loo_root))
+        alone = self.maximum.canonical and len(likelihood.designs) == 1  # observed information is the expected one
+        forms = self._forms if alone else quadratic_forms(likelihood, parts_of(likelihood, self.loo_root))
         _, move = corrected_scores(*self.observed_terms, forms)
         return self._log_density(self.eta - move)
 

@@ -76,7 +76,7 @@ class NonIntegerWarning(FisherfitWarning):
 
 
 class CovarianceWarning(FisherfitWarning):
-    """A robust covariance is not what its formula asks for: leverage 1, say, or not positive semi-definite."""
+    """A robust covariance is not what its formula asks for (leverage 1, say), or has no part in what was asked for."""
 
 
 class MissingValuesWarning(FisherfitWarning):

@@ -196,3 +196,14 @@ def test_what_is_determined_does_not_depend_on_the_other_rows_predicted(warpbrea
     intercept = ff.GLM("poisson", formula="breaks ~ 1").fit(warpbreaks)
     with pytest.raises(ff.InputError, match="no column to take the effect of"):
         intercept.marginal_effects(warpbreaks)
+
+
+def test_likelihood_ratios_of_robust_fits_say_that_they_go_by_the_likelihood():
+    data = ff.datasets.load("birthwt")
+    model = ff.GLM("binomial", formula="low ~ age + smoke", cov_type="HC3").fit(data)
+    plain = ff.GLM("binomial", formula="low ~ age + smoke").fit(data)
+    with pytest.warns(ff.CovarianceWarning, match="HC3 covariance of the fit has no part"):
+        test = model.test("smoke", method="lr", X=data)
+    assert test.statistic == plain.test("smoke", method="lr", X=data).statistic
+    with pytest.warns(ff.CovarianceWarning, match="analysis of deviance goes by the likelihood"):
+        model.anova(data)

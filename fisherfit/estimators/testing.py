@@ -11,7 +11,7 @@ import numpy as np
 from .. import _threads, labelled
 from ..choices import one_of
 from ..covtypes import read_cov_type
-from ..errors import InputError, frames_inside
+from ..errors import CovarianceWarning, InputError, frames_inside
 from ..maximum import need_likelihood
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ class Testing:
         ------
         InputError
             For hypotheses that cannot be read, contradict themselves or cannot be tested, and for data that are not
-            those of the fit; for method "lr" and estimates of reduced bias.
+            those of the fit; for methods "lr" and "score" and estimates of reduced bias.
 
         Warns
         -----
-        HauckDonnerWarning, SeparationWarning, BoundaryWarning, RankWarning, ConvergenceWarning
+        HauckDonnerWarning, SeparationWarning, BoundaryWarning, RankWarning, ConvergenceWarning, CovarianceWarning
             Where the test says less than it seems to.
 
         Examples
@@ -101,6 +101,7 @@ class Testing:
                     raise InputError(f"{name} is for method='wald'; the {method} test uses the likelihood itself")
             need_likelihood(self.result_, f"the {TITLES[method].lower()} test")
             self._need_converged()
+            self._say_model_based(f"the {TITLES[method].lower()} test")
             if X is None:
                 raise InputError(f"the {method} test needs the data of the fit; give X and y, or use method='wald'")
             with _threads.single_threaded_blas(), np.errstate(all="ignore"):
@@ -186,6 +187,17 @@ class Testing:
         )  # fmt: skip
         return found.to_numpy(), found.attrs["cov_type"]
 
+    def _say_model_based(self: Any, what: str) -> None:
+        """Warn that the robust covariance of a fit has no part in what goes by its likelihood."""
+        kind = self.result_.cov_type
+        if kind not in ("expected", "observed", "opg", "not formed"):
+            warnings.warn(
+                f"{what} goes by the likelihood, and the {kind} covariance of the fit has no part in it; use "
+                "model.test(..., method='wald'), which takes that covariance",
+                CovarianceWarning,
+                stacklevel=frames_inside(),
+            )
+
     def anova(
         self: Any,
         X: Any,
@@ -244,6 +256,8 @@ class Testing:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
         need_likelihood(self.result_, "analysis of deviance")
         self._need_converged()
+        if method != "wald":
+            self._say_model_based("analysis of deviance")
         if method == "wald" and self.result_.cov_type != "expected":
             raise InputError(
                 f"anova(method='wald') goes by the expected information, and the covariance of this fit is "
