@@ -79,7 +79,7 @@ def check_family(
 
     Parameters
     ----------
-    family : Family, class or name
+    family : str, Family or type
         What to check.
     y : sequence of float, optional
         Responses to check at; by default the quantiles of the density.
