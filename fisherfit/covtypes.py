@@ -29,6 +29,10 @@ class CovType:
         return int(4.0 * (n / 100.0) ** (2.0 / 9.0)) if self.lags is None else self.lags
 
 
+#: the kinds that have no detail: every fit reads one, several times
+PLAIN = {kind: CovType(kind) for kind in KINDS if kind not in ("cluster", "HAC")}
+
+
 def read_cov_type(given: Any, correction: Any = None, lags: Any = None) -> CovType:
     """Read the name of a kind of covariance, and what is given beside it.
 
@@ -37,6 +41,8 @@ def read_cov_type(given: Any, correction: Any = None, lags: Any = None) -> CovTy
     InputError, InputTypeError
         For a kind, correction or number of lags that there is not, or that the kind has no use for.
     """
+    if correction is None and lags is None and isinstance(given, str) and given in PLAIN:
+        return PLAIN[given]
     found = re.fullmatch(r"(\w+)(?:\((\w+)\))?", given) if isinstance(given, str) else None
     if found is None or found[1] not in KINDS or (found[2] is not None and found[1] not in ("cluster", "HAC")):
         raise InputError(f"cov_type: {given!r} is not known; choose one of {', '.join(map(repr, KINDS))}, "

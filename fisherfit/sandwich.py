@@ -108,13 +108,12 @@ def covariance_at(at: Estimate, cov: CovType, weight_type: str, clusters: Cluste
     """
     cov, free = in_force(cov, weight_type), at.free
     check(cov, at.likelihood, clusters)
+    if cov.kind == "expected":
+        return Covariance(at.bread * at.phi, str(cov), np.zeros(at.theta.size, bool))
     out = Covariance(np.full_like(at.bread, np.nan), str(cov), np.zeros(at.theta.size, bool))
     if not free.any():
         return out
     inner = np.ix_(free, free)
-    if cov.kind == "expected":
-        out.matrix = at.bread * at.phi
-        return out
     if cov.kind == "observed":
         information = at.likelihood.evaluate(at.theta, OBSERVED).information
         information = information if isinstance(information, np.ndarray) else information.dense()
