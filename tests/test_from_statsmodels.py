@@ -61,7 +61,9 @@ def test_a_ported_script_gives_the_same(name, results):
     np.testing.assert_allclose(ours.params, theirs.params, rtol=1e-9)
     np.testing.assert_allclose(ours.bse, theirs.bse, rtol=tight)
     np.testing.assert_allclose(ours.tvalues[real], theirs.tvalues[real], rtol=tight)
-    np.testing.assert_allclose(ours.pvalues[real], theirs.pvalues[real], rtol=1e3 * tight)
+    # d log p = -t dt: far out in the tail a relative error of t is multiplied by about t^2
+    worst = max(1.0, float((theirs.tvalues[real] ** 2).max()))
+    np.testing.assert_allclose(ours.pvalues[real], theirs.pvalues[real], rtol=2.0 * worst * tight)
     for level in (0.95, 0.8):
         theirs_at = theirs.conf_int(alpha=1.0 - level)
         np.testing.assert_allclose(ours.conf_int(level)[real], theirs_at[real], rtol=1e-6)
