@@ -230,10 +230,14 @@ def _make_rows(
             return present(f, objective(y, arguments)), weighted_score(f, score(y, arguments), d), w
 
     def rows(y, weight, eta, constants, what, u, w):
-        """Sum of weighted objectives; u = d/deta and w = information of eta (upper triangle), a column for each row."""
+        """Sum of weighted objectives; u = d/deta and w = information of eta (upper triangle), a column for each row.
+
+        Where u has a row more than there are parameters, that row takes the objectives themselves, and the sum is 0.
+        """
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
         widest()
-        values = np.empty(y.size)
+        kept = u.shape[0] > count
+        values = u[count] if kept else np.empty(y.size)
         given = unpack(constants)
         if what == 0:
             for i in range(y.size):
@@ -252,7 +256,7 @@ def _make_rows(
                 values[i], score_, information = observed_of(y[i], weight[i], column(eta, i), given)
                 put_score(u, i, score_)
                 put_information(w, i, information)
-        return pairwise_sum(values)
+        return 0.0 if kept else pairwise_sum(values)
 
     return rows
 

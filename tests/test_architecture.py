@@ -82,6 +82,7 @@ LAYERS = [
     {"outcome"},
     {"calibrated"},
     {"checks"},
+    {"mixtures"},
     {"plots"},
     {"estimators"},
     {"warming", "adapters"},

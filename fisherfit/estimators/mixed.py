@@ -1,0 +1,43 @@
+"""What all mixture estimators do alike: keep a fit, and answer about components and densities."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from ..mixtures.fitting import MixtureFit
+from ..mixtures.mixture import Mixture
+from ._estimator import Estimator
+
+
+class Mixed(Estimator):
+    """Base class of the mixture estimators.
+
+    A subclass reads its data into a `Mixture` (`_mixture_of`), fits it, and hands the fit to `_keep`.
+    """
+
+    def _keep(self, fit: MixtureFit, **attributes: Any) -> Any:
+        """Assign everything at once: a fit that fails before this leaves the estimator as it was."""
+        for message, kind in fit.warnings:
+            warnings.warn(message, kind, stacklevel=3)
+        self.__dict__.update(attributes)
+        self._theta = fit.theta
+        self.result_ = fit.result
+        self.converged_ = fit.result.converged
+        self.n_iter_ = max(fit.result.n_iter, 1)
+        return self
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "result_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
+
+    def _posterior(self, mixture: Mixture) -> np.ndarray:
+        """Posterior probabilities of new units at the estimates."""
+        return mixture.posterior(self._theta)
+
+
+__all__ = ["Mixed"]

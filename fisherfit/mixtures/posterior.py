@@ -1,0 +1,87 @@
+"""Posterior probabilities of the components from log-densities: the loop that every pass over the rows runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .. import elementary
+from .._jit import compile_kernel, source_stamp
+from ..kernels import pairwise_sum
+
+TILE = 512
+
+
+def _make() -> Callable[..., Any]:
+    exp, log, widest, stamp = elementary.exp, elementary.log, elementary.widest, source_stamp()
+    where = elementary.where
+
+    def posterior(joint, log_weights, weight, loglik):
+        """Replace log f_k by the posterior of component k, joint (S, K, m), and sum the weighted log-densities.
+
+        log_weights is (S, K, m) or (S, K, 1). A unit that no component can explain makes the sum -inf and has
+        posteriors of 0; a unit of weight 0 is absent from the sum.
+        """
+        stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
+        widest()
+        points, count, m = joint.shape
+        alike = log_weights.shape[2] == 1
+        values, high, total = np.empty(m), np.empty(TILE), np.empty(TILE)
+        for s in range(points):
+            for start in range(0, m, TILE):
+                size = min(TILE, m - start)
+                for i in range(size):
+                    high[i] = -np.inf
+                    total[i] = 0.0
+                for k in range(count):
+                    row = joint[s, k, start : start + size]
+                    if alike:
+                        shift = log_weights[s, k, 0]
+                        for i in range(size):
+                            row[i] += shift
+                            high[i] = where(row[i] > high[i], row[i], high[i])
+                    else:
+                        shifts = log_weights[s, k, start : start + size]
+                        for i in range(size):
+                            row[i] += shifts[i]
+                            high[i] = where(row[i] > high[i], row[i], high[i])
+                for i in range(size):  # where nothing is possible the differences would be NaN
+                    values[start + i] = high[i]
+                    high[i] = where(high[i] == -np.inf, 0.0, high[i])
+                for k in range(count):
+                    row = joint[s, k, start : start + size]
+                    for i in range(size):
+                        row[i] = exp(row[i] - high[i])
+                        total[i] += row[i]
+                for i in range(size):
+                    unit = weight[start + i]
+                    value = values[start + i] + log(total[i])
+                    value = where(values[start + i] == -np.inf, -np.inf, value)
+                    values[start + i] = where(unit == 0.0, 0.0, unit * value)
+                    total[i] = where(total[i] > 0.0, 1.0 / total[i], 0.0)
+                for k in range(count):
+                    row = joint[s, k, start : start + size]
+                    for i in range(size):
+                        row[i] *= total[i]
+            loglik[s] = pairwise_sum(values)
+
+    return posterior
+
+
+@cache
+def compiled() -> Callable[..., Any]:
+    """The loop, compiled."""
+    return compile_kernel(_make(), True)
+
+
+def posterior(joint: np.ndarray, log_weights: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """In place from log-densities to posteriors; the sums of the weighted log-densities, (S,)."""
+    loglik = np.empty(len(joint))
+    compiled()(joint, np.ascontiguousarray(log_weights), weight, loglik)
+    return loglik
+
+
+__all__ = ["posterior"]
