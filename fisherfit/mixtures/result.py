@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import labelled
 from ..choices import check_level
-from ..tails import quantile, upper_tail
+from ..result import quantile, upper_tail
 
 if TYPE_CHECKING:
     import pandas as pd
