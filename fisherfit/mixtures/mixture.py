@@ -70,6 +70,14 @@ class Mixture:
         return self.mixing.size + self.components.size
 
     @cached_property
+    def lower(self) -> np.ndarray:
+        """The least value of every coordinate of theta, -inf where there is none."""
+        own = getattr(self.components, "lower", None)
+        return np.concatenate([
+            np.full(self.mixing.size, -np.inf), np.full(self.components.size, -np.inf) if own is None else own
+        ])  # fmt: skip
+
+    @cached_property
     def total(self) -> float:
         """Sum of the weights."""
         return float(self.weight.sum())

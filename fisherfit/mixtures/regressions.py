@@ -80,6 +80,18 @@ class Regressions:
         return int(max(at.max() for at in self.places)) + 1
 
     @cached_property
+    def lower(self) -> np.ndarray:
+        """The least value of every coordinate: 0 for a further parameter that may be 0 (alpha), else none."""
+        out = np.full(self.size, -np.inf)
+        for kernel, at in zip(self.kernels, self.places, strict=True):
+            for support, link, place in zip(
+                list(kernel.family.parameters.values())[1:], kernel.links[1:], at[self.design.width :], strict=True
+            ):
+                if support == "nonnegative" and link.name == "identity":
+                    out[place] = 0.0
+        return out
+
+    @cached_property
     def base(self) -> np.ndarray:
         """The terms of the log-densities that are free of the parameters: (K, n)."""
         found: dict[Any, np.ndarray] = {}
