@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .binomial import Binomial, Support
+from ._family import Support
+from .binomial import Binomial
 
 
 class Bernoulli(Binomial):

@@ -67,14 +67,17 @@ def with_dispersion(family: ExponentialDispersion) -> Dispersed:
     """A family of (mu, phi) from one of mu whose dispersion phi is estimated apart."""
     if not family.has_dispersion or "unit" in family.parameters.values():
         raise InputError(f"the {family.name} family has no dispersion to be made a parameter")
-    return _class_of(type(family))(family)
+    kind: Any = type(family)
+    made: Dispersed = _class_of(kind)(family)
+    return made
 
 
 @cache
-def _class_of(cls: Any) -> type[Dispersed]:
+def _class_of(cls: Any) -> Any:
     """A class for every family: kernels are made by class."""
     objective, mean_score, mean_observed, base = cls.half_deviance, cls.score, cls.observed, cls.base
-    mean_fisher, phi_fisher = cls.fisher, getattr(cls, "fisher_dispersion", None)
+    mean_fisher: Any = cls.fisher
+    phi_fisher: Any = getattr(cls, "fisher_dispersion", None)
 
     def log_density(y, mu, phi, *constants):
         return objective(y, mu, *constants) / phi + base(y, phi, *constants)[0]

@@ -8,7 +8,7 @@ import scipy  # its parts are loaded when they are named
 from ..elementary import log, log1p, scalar, where
 from ..errors import InputError
 from ..gammas import HALF_LOG_2PI, stirling_value
-from ._family import Family, Formulas, Support
+from ._family import Family, Formulas
 
 # In these formulas z = (y - mu) / (sigma sqrt(df)), w = z^2 / (1 + z^2) and g = 1 - w, which a far z does not spoil.
 
@@ -64,10 +64,8 @@ class StudentT(Family):
     default_links = {"mu": "identity", "sigma": "log"}
 
     def __init__(self, df: float = 5.0) -> None:
-        if isinstance(df, str) or df is None or not (np.isfinite(df) and df > 0.0):
-            raise InputError(
-                f"StudentT: df must be a finite number above 0, got {df!r}; for df = infinity use Normal()"
-            )
+        if not isinstance(df, (int, float, np.integer, np.floating)) or not (np.isfinite(df) and df > 0.0):
+            raise InputError(f"StudentT: df must be a finite number above 0, got {df!r} (df = infinity is Normal)")
         self.df = float(df)
 
     def formulas(self) -> Formulas:

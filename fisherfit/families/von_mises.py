@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import cos, pi, sin
+from typing import Any
 
 import numpy as np
 import scipy  # its parts are loaded when they are named
 
 from ..bessel import bessel_ratio, log_bessel_i0
-from ..elementary import log, scalar
+from ..elementary import scalar
 from ..gammas import HALF_LOG_2PI
 from ._family import Family, Formulas
 
@@ -66,12 +68,8 @@ class VonMises(Family):
         return kappa * cos(y - mu), -sin(y - mu), bessel_ratio(kappa)[2]
 
     def variance(self, mu, kappa):
-        kappa = np.asarray(kappa, float)[..., None]
-        nodes, weights = np.polynomial.legendre.leggauss(80)
-        reach = np.minimum(pi, 13.0 / np.sqrt(kappa))  # beyond, the density is below e^-80 of its peak
-        x = 0.5 * reach * (1.0 + nodes)
-        density = weights * np.exp(-2.0 * kappa * np.sin(0.5 * x) ** 2)
-        return (density * x * x).sum(-1) / density.sum(-1) * np.ones_like(mu, dtype=float)
+        kappa = np.asarray(kappa, float)
+        return 2.0 * _above(np.zeros_like(kappa), kappa, lambda x: x * x) * np.ones_like(mu, dtype=float)
 
     def start(self, y, weight):
         """The direction of the weighted mean of the unit vectors, and the kappa that its length suggests."""
@@ -87,7 +85,28 @@ class VonMises(Family):
         return np.asarray(mu) + turn
 
     def cdf(self, y, mu, kappa):
-        return scipy.stats.vonmises.cdf(y, kappa, loc=mu)
+        turn = np.asarray(y, float) - mu
+        far = np.abs(turn) > pi + 1e-14 * (1.0 + np.abs(mu))  # by more than rounding
+        turn = np.where(far, np.mod(turn + pi, 2.0 * pi) - pi, np.clip(turn, -pi, pi))
+        tail = _above(np.abs(turn), np.asarray(kappa, float))
+        return np.where(turn < 0.0, tail, 1.0 - tail)
 
     def ppf(self, probability, mu, kappa):
-        return scipy.stats.vonmises.ppf(probability, kappa, loc=mu)
+        probability, kappa = np.broadcast_arrays(np.asarray(probability, float), np.asarray(kappa, float))
+        tail = np.minimum(probability, 1.0 - probability)
+        low, high = np.zeros_like(tail), np.full_like(tail, pi)
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            beyond = _above(middle, kappa) < tail
+            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+        return mu + np.where(probability < 0.5, -high, high)
+
+
+def _above(x: np.ndarray, kappa: np.ndarray, value: Callable[..., Any] = np.ones_like) -> np.ndarray:
+    """The mean of a function of the angle from mu, over angles from x >= 0 to pi; where it is 1, a tail probability."""
+    reach = np.minimum(pi - x, 13.0 / np.sqrt(kappa))  # farther, the density is below e^-80 of its peak
+    nodes, weights = np.polynomial.legendre.leggauss(80)
+    angle = x[..., None] + 0.5 * reach[..., None] * (1.0 + nodes)
+    density = np.exp(-2.0 * kappa[..., None] * np.sin(0.5 * angle) ** 2)
+    total = 0.5 * reach * (weights * density * value(angle)).sum(-1)
+    return np.asarray(total / (2.0 * pi * scipy.special.i0e(kappa)))
