@@ -35,7 +35,7 @@ class Dispersed(Family):
 
     def variance(self, mu, phi):
         """phi V(mu)."""
-        return self.of.variance(mu, phi)  # type: ignore[call-arg]
+        return self.of.variance(mu, phi)
 
     def start(self, y, weight):
         """The weighted mean, and the weighted variance over V(mean)."""
