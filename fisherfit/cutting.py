@@ -21,6 +21,7 @@ from .linalg import merge_roots
 FIRST = 3_000  # rows of the first program
 MOST = 1_000  # rows that join it after a pass
 ROUNDS = 100
+NEAREST = 20  # rows to a coefficient, those that the direction moves least, that its signs are first looked for with
 WHOLE = 6_000  # rows in memory up to which one program holds them all
 
 #: of a batch: its first row, the signs of its rows, what they gain by the directions of a basis, those that move
@@ -109,7 +110,9 @@ def _cut(basis: np.ndarray, held: np.ndarray, batches: Batches, n: int, widen: W
         elif not rows.any():
             return None
         else:
-            return sep.Found(rows, basis @ direction, held @ np.linalg.pinv(basis), all_signs, widen)
+            gain = held @ direction
+            near = np.sort(gain)[min(gain.size, np.count_nonzero(gain <= sep.LEAST) + NEAREST * direction.size) - 1]
+            return sep.Found(rows, basis @ direction, held[gain <= near] @ np.linalg.pinv(basis), all_signs, widen)
     return None
 
 

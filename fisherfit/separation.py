@@ -190,6 +190,7 @@ def _in_basis(direction: np.ndarray, basis: np.ndarray) -> np.ndarray:
 def _furthest(inner: np.ndarray, cone: np.ndarray, targets: list[np.ndarray]) -> list[np.ndarray | None]:
     """The direction, in terms of the basis, that goes furthest along each target; None where none does."""
     inner[np.abs(inner) < 1e-8 * np.linalg.norm(cone, axis=1)[:, None]] = 0.0  # rows that these directions leave alone
+    inner = inner[np.any(inner != 0.0, axis=1)]
     out: list[np.ndarray | None] = []
     for target in targets:
         answer = scipy.optimize.linprog(-target, A_ub=-inner, b_ub=np.zeros(inner.shape[0]),
