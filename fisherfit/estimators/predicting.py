@@ -191,7 +191,7 @@ class Predicting:
         -------
         pandas.DataFrame
             A row for every number and every level but the reference. Columns: the effect under the name of its
-            kind, ``std err`` (delta method), ``t`` or ``z`` with its p-value, ``lower`` and ``upper``.
+            kind, ``std err`` (delta method), ``t`` or ``z``, ``p_value``, ``lower`` and ``upper``.
 
         Raises
         ------
