@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -91,7 +90,7 @@ def maximise(
             patience=patience,
         )
 
-    def limit(found: Any) -> Fitted:
+    def limit(found: tuple[sep.Found, np.ndarray]) -> Fitted:
         fitted = finite_part(likelihood, family, *found, canonical, kept, max_iter, tol)
         return replace(fitted, n_restarts=restarts, null=null, rank_certain=complete)
 

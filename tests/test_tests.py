@@ -461,8 +461,8 @@ def test_a_saturated_fit_has_no_degrees_of_freedom_to_test_with(family):
     X, y = np.random.default_rng(0).standard_normal((4, 3)), np.array([1.0, 3.0, 2.0, 5.0])
     with pytest.warns(ff.errors.ExactFitWarning):
         model = ff.GLM(family, link="log" if family == "gamma" else "identity").fit(X, y)
-    for data in ((), (X, y)):
+    for data in ({}, {"X": X, "y": y}):
         with pytest.warns(ff.errors.ExactFitWarning, match="no degrees of freedom are left"):
-            found = model.test("x0 = 0", *data)
+            found = model.test("x0 = 0", **data)
         assert np.isnan(found.p_value)
         assert "estimable" not in found.note

@@ -255,8 +255,8 @@ class Predicting:
         Returns
         -------
         pandas.DataFrame
-            Columns: the average under the name of its scale, ``std err``, ``t`` or ``z`` with its p-value for an
-            average of 0, ``lower`` and ``upper``.
+            Columns: the average under the name of its scale, ``std err``, ``t`` or ``z``, ``p_value`` (for an
+            average of 0), ``lower`` and ``upper``.
 
         Raises
         ------
