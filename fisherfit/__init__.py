@@ -45,9 +45,9 @@ from .links import Power
 if TYPE_CHECKING:
     from . import checks, datasets, plots
     from .anova_table import anova
-    from .check import check_family
     from .errors import ConvergenceWarning
     from .estimators.grouped import GroupedGLM
+    from .family_checks import check_family
     from .warming import warmup
 
     __version__: str
@@ -99,7 +99,7 @@ __all__ = [
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
     "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
-    "check_family": ".check", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
+    "check_family": ".family_checks", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

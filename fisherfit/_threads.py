@@ -36,7 +36,8 @@ def thread_count(n_jobs: Any) -> int:
     if n_jobs is None:
         wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
         return max(1, min(int(wanted), available)) if wanted.isdigit() else available
-    if isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__") or n_jobs == 0:
+    one = hasattr(n_jobs, "__index__") and not getattr(n_jobs, "ndim", 0)
+    if isinstance(n_jobs, bool) or not one or n_jobs == 0:
         raise InputError(f"n_jobs: expected None, -1 or a positive whole number, got {n_jobs!r}")
     return int(n_jobs) if int(n_jobs) > 0 else max(1, available + 1 + int(n_jobs))
 

@@ -33,6 +33,11 @@ class CovType:
 PLAIN = {kind: CovType(kind) for kind in KINDS if kind not in ("cluster", "HAC")}
 
 
+def covariance_shown(name: str, form: str = ", {}") -> str:
+    """The words for a kind of covariance beside what rests on it; none for that of the model, which is the rule."""
+    return "" if name in ("", "expected") else form.format(f"{name} covariance")
+
+
 def read_cov_type(given: Any, correction: Any = None, lags: Any = None) -> CovType:
     """Read the name of a kind of covariance, and what is given beside it.
 

@@ -1,4 +1,4 @@
-"""Separation of rows that are read in batches: the linear program on few rows, and a pass that finds those it lacks.
+"""Separation of many rows, in memory or read in batches: a linear program on few, and a pass for those that it lacks.
 
 A direction that separates all rows separates some of them. So the program is solved on a few, its direction is
 checked in one pass over all rows, and the rows that it moves the wrong way join the few (cutting planes; Kelley,
@@ -8,7 +8,7 @@ none of those.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,40 @@ from .linalg import merge_roots
 FIRST = 3_000  # rows of the first program
 MOST = 1_000  # rows that join it after a pass
 ROUNDS = 100
+NEAREST = 20  # rows to a coefficient, those that the direction moves least, that its signs are first looked for with
+WHOLE = 6_000  # rows in memory up to which one program holds them all
+
+#: of a batch: its first row, the signs of its rows, what they gain by the directions of a basis, those that move
+Batches = Callable[[], Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]]
+Widen = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def recession(x: np.ndarray, signs: np.ndarray, present: np.ndarray) -> sep.Found | None:
+    """`separation.recession`, with the rows of a large design cut to those that matter.
+
+    Parameters
+    ----------
+    x : array of shape (n, p)
+        The design, standardised, of full column rank.
+    signs : array of shape (n,)
+        From `separation.row_signs`.
+    present : boolean array of shape (n,)
+        False for rows of weight zero.
+    """
+    if np.count_nonzero(signs) <= WHOLE:
+        return sep.recession(x, signs, present)
+    basis = sep.null_basis(x[present & (signs == 0)], x.shape[1])
+    if basis.shape[1] == 0:
+        return None
+    gains, moving = sep.row_gains(x, signs, basis)
+
+    def batches() -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        yield 0, signs, gains, moving
+
+    def widen(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _violated(iter([(x, signs)]), directions)
+
+    return _cut(basis, gains[moving], batches, x.shape[0], widen)
 
 
 def find_in_batches(likelihood: Any, family: Family, kept: np.ndarray) -> sep.Found | None:
@@ -28,7 +62,7 @@ def find_in_batches(likelihood: Any, family: Family, kept: np.ndarray) -> sep.Fo
     p = likelihood.designs[0].width
     columns = np.flatnonzero(kept[:p])
 
-    def batches() -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    def parts() -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
         for start, part in likelihood.parts():
             present = part.weight > 0.0
             signs = sep.row_signs(family.name, part.kernels.links[0].name, part.y, present)
@@ -40,14 +74,26 @@ def find_in_batches(likelihood: Any, family: Family, kept: np.ndarray) -> sep.Fo
     if signs is None:
         return None
     root: np.ndarray | None = None
-    for _, x, s, present in batches():
+    for _, x, s, present in parts():
         if (present & (s == 0)).any():
             root = merge_roots(root, x[present & (s == 0)])
     basis = sep.null_basis(np.empty((0, columns.size)) if root is None else root, columns.size)
     if basis.shape[1] == 0:
         return None
     gains, moving = sep.row_gains(dense_design(some)[:, columns], signs, basis)
-    held = gains[moving]
+
+    def batches() -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        for start, x, s, _ in parts():
+            yield start, s, *sep.row_gains(x, s, basis)
+
+    def widen(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _violated(((x, s) for _, x, s, _ in parts()), directions)
+
+    return _cut(basis, gains[moving], batches, likelihood.n, widen)
+
+
+def _cut(basis: np.ndarray, held: np.ndarray, batches: Batches, n: int, widen: Widen) -> sep.Found | None:
+    """The separated rows of n, from the gains of some of them."""
     held = held[:: max(1, held.shape[0] // FIRST)]
     for _ in range(ROUNDS):
         held = np.unique(np.round(held, 12), axis=0)
@@ -56,7 +102,7 @@ def find_in_batches(likelihood: Any, family: Family, kept: np.ndarray) -> sep.Fo
             if held.size and np.linalg.matrix_rank(held) == basis.shape[1]:
                 return None
             direction = np.zeros(basis.shape[1])
-        bad, more, rows, all_signs = _check(batches(), likelihood.n, basis, held, direction)
+        bad, more, rows, all_signs = _check(batches(), n, held, direction)
         if bad.size:
             held = np.vstack([held, bad])
         elif more.size:
@@ -64,16 +110,14 @@ def find_in_batches(likelihood: Any, family: Family, kept: np.ndarray) -> sep.Fo
         elif not rows.any():
             return None
         else:
-
-            def widen(directions: np.ndarray) -> np.ndarray:
-                return _violated(batches(), directions)
-
-            return sep.Found(rows, basis @ direction, held @ np.linalg.pinv(basis), all_signs, widen)
+            gain = held @ direction
+            near = np.sort(gain)[min(gain.size, np.count_nonzero(gain <= sep.LEAST) + NEAREST * direction.size) - 1]
+            return sep.Found(rows, basis @ direction, held[gain <= near] @ np.linalg.pinv(basis), all_signs, widen)
     return None
 
 
 def _check(
-    batches: Iterator[Any], n: int, basis: np.ndarray, held: np.ndarray, direction: np.ndarray
+    batches: Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]], n: int, held: np.ndarray, direction: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Rows that a direction moves the wrong way; a basis of those it leaves alone; those it separates; all signs."""
     least = sep.LEAST * max(1.0, float(np.abs(held @ direction).max(initial=0.0)))
@@ -81,9 +125,8 @@ def _check(
     span = np.linalg.svd(still, full_matrices=False)[2][: np.linalg.matrix_rank(still)] if still.size else still
     bad, more = np.empty((0, direction.size)), np.empty((0, direction.size))
     rows, all_signs = np.zeros(n, bool), np.zeros(n, np.int8)
-    for start, x, signs, _ in batches:
+    for start, signs, gains, moving in batches:
         all_signs[start : start + signs.size] = signs
-        gains, moving = sep.row_gains(x, signs, basis)
         gain = gains @ direction
         rows[start : start + signs.size] = moving & (gain > least)
         bad = np.vstack([bad, gains[moving & (gain < -least)]])
@@ -101,17 +144,19 @@ def _check(
     return bad, more, rows, all_signs
 
 
-def _violated(batches: Iterator[Any], directions: np.ndarray) -> np.ndarray:
-    """Rows, times their signs, that one of the directions (a column each) moves the wrong way."""
-    found = []
-    for _, x, signs, _ in batches:
+def _violated(parts: Iterator[tuple[np.ndarray, np.ndarray]], directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows, times their signs, that one of the directions (a column each) moves the wrong way; which directions do."""
+    found, broken = [], np.zeros(directions.shape[1], bool)
+    for x, signs in parts:
         y = x[signs != 0] * signs[signs != 0, None]
         size = np.linalg.norm(y, axis=1)[:, None]
         gain = y @ directions / np.maximum(size, 1e-300)
         wrong = gain < -1e-7 * np.maximum(1.0, np.abs(directions).max(axis=0, initial=0.0))
         for k in np.flatnonzero(wrong.any(axis=0)):
-            found.append((y / np.maximum(size, 1e-300))[np.argsort(gain[:, k])[:20]])
-    return np.unique(np.round(np.vstack(found), 12), axis=0) if found else np.empty((0, directions.shape[0]))
+            broken[k] = True
+            worst = np.argsort(gain[:, k])[:20]
+            found.append(y[worst] / np.maximum(size[worst], 1e-300))
+    return np.unique(np.round(np.vstack(found), 12), axis=0) if found else np.empty((0, directions.shape[0])), broken
 
 
-__all__ = ["find_in_batches"]
+__all__ = ["find_in_batches", "recession"]

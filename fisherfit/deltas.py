@@ -17,6 +17,7 @@ import numpy as np
 
 from . import labelled
 from .choices import check_level, one_of
+from .covtypes import covariance_shown
 from .errors import FisherfitError, FormulaError, InputError, InputTypeError
 from .expressions import FUNCTIONS, Expression, brief, read_expression
 from .result import Result, quantile
@@ -49,6 +50,8 @@ class Estimate:
         Derivatives by the parameters.
     note : str
         What is unusual; empty in the usual case.
+    cov_type : str
+        The kind of covariance; "given" for a matrix that does not say.
     """
 
     name: str
@@ -60,16 +63,20 @@ class Estimate:
     method: str
     gradient: dict[str, float]
     note: str = ""
+    cov_type: str = ""
 
     def to_frame(self) -> pd.DataFrame:
-        """One row: ``estimate``, ``std err``, ``lower``, ``upper``."""
+        """One row: ``estimate``, ``std err``, ``lower``, ``upper``; ``attrs["cov_type"]`` says what they rest on."""
         values = {"estimate": [self.estimate], "std err": [self.standard_error], "lower": [self.lower],
                   "upper": [self.upper]}  # fmt: skip
-        return labelled.frame(values, [self.name])
+        out = labelled.frame(values, [self.name])
+        out.attrs["cov_type"] = self.cov_type
+        return out
 
     def __repr__(self) -> str:
+        by = covariance_shown(self.cov_type)
         text = (f"{self.name} = {self.estimate:.6g}, std err {self.standard_error:.4g}, {100 * self.level:g}% "
-                f"interval ({self.method}) [{self.lower:.6g}, {self.upper:.6g}]")  # fmt: skip
+                f"interval ({self.method}{by}) [{self.lower:.6g}, {self.upper:.6g}]")  # fmt: skip
         return f"{text}; {self.note}" if self.note else text
 
 
@@ -79,6 +86,7 @@ def function_of(result: Result, function: Any, level: float, method: str, covari
     one_of("method", method, ("delta", "fieller"))
     names, at = list(result.names), result.coefficients
     matrix = _covariance(result, covariance)
+    kind = result.cov_type if covariance is None else getattr(covariance, "attrs", {}).get("cov_type", "given")
     q = float(quantile(0.5 + 0.5 * level, result.df_resid if result.use_t else None))
     if isinstance(function, str):
         expression = _read(function, names)
@@ -97,17 +105,18 @@ def function_of(result: Result, function: Any, level: float, method: str, covari
     gradient[used] = [_derivative(value_at, at, j, float(se[j]), names[j], name) for j in used]
     touched = gradient != 0.0
     for j in np.flatnonzero(touched & ~np.isfinite(matrix.diagonal())):
-        kind = "infinite (separation)" if np.isinf(matrix[j, j]) else "not estimable, or at its bound"
+        state = "infinite (separation)" if np.isinf(matrix[j, j]) else "not estimable, or at its bound"
         raise InputError(
-            f"function: it depends on {names[j]!r}, which is {kind}: there is no standard error to work with"
+            f"function: it depends on {names[j]!r}, which is {state}: there is no standard error to work with"
         )
     inner = np.ix_(touched, touched)
     error = float(np.sqrt(max(gradient[touched] @ matrix[inner] @ gradient[touched], 0.0)))
     slopes = {names[j]: float(gradient[j]) for j in used}
     if method == "delta":
-        return Estimate(name, value, error, value - q * error, value + q * error, float(level), method, slopes)
+        return Estimate(name, value, error, value - q * error, value + q * error, float(level), method, slopes,
+                        cov_type=kind)  # fmt: skip
     lower, upper, note = _fieller(function, expression, names, at, matrix, q)
-    return Estimate(name, value, error, lower, upper, float(level), method, slopes, note)
+    return Estimate(name, value, error, lower, upper, float(level), method, slopes, note, kind)
 
 
 def _covariance(result: Result, covariance: Any) -> np.ndarray:

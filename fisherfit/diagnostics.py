@@ -21,7 +21,7 @@ from .families import ExponentialDispersion, Family, NegativeBinomial
 from .influence import dfbetas, estimates_without
 from .kernels import EXPECTED, OBSERVED, kernels_of
 from .leave_one_out import corrected_scores, observed_root
-from .leverage import FULL, inverse_root, parts_of, quadratic_forms
+from .leverage import FULL, all_quadratic_forms, inverse_root, parts_of
 from .linalg import cholesky
 from .maximum import Maximum
 from .randomness import generator
@@ -36,6 +36,7 @@ COLUMNS = (
     "resid_anscombe", "resid_quantile", "std_pearson", "std_deviance", "leverage", "cooks_distance", "log_score",
     "loo_log_score",
 )  # fmt: skip
+LEVERAGE = frozenset({"leverage", "std_pearson", "std_deviance", "cooks_distance"})
 RESIDUALS = ("quantile", "deviance", "pearson", "anscombe", "response", "working", "std_pearson", "std_deviance")
 
 
@@ -108,8 +109,7 @@ class Diagnostics:
     @cached_property
     def eta(self) -> np.ndarray:
         """Linear predictors of all parameters, of shape (K, n)."""
-        likelihood = self.maximum.likelihood
-        return np.stack([likelihood.linear_predictor(self.maximum.theta, k) for k in range(len(likelihood.designs))])
+        return self.maximum.eta
 
     @cached_property
     def theta(self) -> list[np.ndarray]:
@@ -236,6 +236,25 @@ class Diagnostics:
     @cached_property
     def _forms(self) -> np.ndarray:
         """x'F^-1 x of every row, F the expected information of the mean's coefficients."""
+        return all_quadratic_forms(self.maximum.likelihood, [self._mean_root()])[0]
+
+    @cached_property
+    def _observed_forms(self) -> np.ndarray:
+        """X J^-1 X' of every row, J the observed information of all parameters."""
+        if self._alone:
+            return self._forms
+        return all_quadratic_forms(self.maximum.likelihood, [self._observed_parts()])[0]
+
+    @property
+    def _alone(self) -> bool:
+        """True where the observed information is the expected one of the mean's coefficients."""
+        return self.maximum.canonical and len(self.maximum.likelihood.designs) == 1
+
+    def _observed_parts(self) -> list[np.ndarray]:
+        return parts_of(self.maximum.likelihood, self.loo_root)
+
+    def _mean_root(self) -> list[np.ndarray]:
+        """R with R R' = F^-1."""
         p = self.maximum.design.width
         information = self.maximum.evaluation.information[:p, :p]
         free, bread = self.maximum.free[:p], np.zeros((p, p))
@@ -244,7 +263,15 @@ class Diagnostics:
             raise InputError("the information matrix is not positive definite at the estimates, so that there is no "
                              "leverage (see certificate_ and the warnings of the fit)")  # fmt: skip
         bread[np.ix_(free, free)] = factor.inverse()
-        return quadratic_forms(self.maximum.likelihood, [inverse_root(bread)])
+        return [inverse_root(bread)]
+
+    def _take_forms(self) -> None:
+        """Both kinds of forms in one pass over the rows, where neither is known and they differ."""
+        if self._alone or not self.__dict__.keys().isdisjoint(("_forms", "_observed_forms")):
+            return
+        sets = [self._mean_root(), self._observed_parts()]
+        self.__dict__.update(zip(("_forms", "_observed_forms"), all_quadratic_forms(self.maximum.likelihood, sets),
+                                 strict=True))  # fmt: skip
 
     @cached_property
     def leverage(self) -> np.ndarray:
@@ -293,10 +320,7 @@ class Diagnostics:
 
         The dispersion phi is that of all rows.
         """
-        likelihood = self.maximum.likelihood
-        alone = self.maximum.canonical and len(likelihood.designs) == 1  # observed information is the expected one
-        forms = self._forms if alone else quadratic_forms(likelihood, parts_of(likelihood, self.loo_root))
-        _, move = corrected_scores(*self.observed_terms, forms)
+        _, move = corrected_scores(*self.observed_terms, self._observed_forms)
         return self._log_density(self.eta - move)
 
     def _log_density(self, eta: np.ndarray) -> np.ndarray:
@@ -369,6 +393,8 @@ class Diagnostics:
         for name in names:
             if name not in COLUMNS:
                 raise InputError(f"{name!r} is no column of the diagnostics; they are {', '.join(COLUMNS)}")
+        if "loo_log_score" in names and not LEVERAGE.isdisjoint(names) and "leverage" not in self.__dict__:
+            self._take_forms()
         return pd.DataFrame({name: getattr(self, name) for name in names}, index=pd.Index(self.labels))
 
     def residuals(self, kind: str = "quantile") -> np.ndarray:

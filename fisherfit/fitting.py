@@ -24,6 +24,8 @@ MOVES = 1e-3  # a last step that moves some linear predictor by more than this a
 COARSE, FINE = 30, 200  # rows for every coefficient in the two samples of the pilot
 SETTLED = 0.2  # decrement for every coefficient, small against the error of a sample, at which a pilot ends
 WEAK = 1e-3  # reciprocal condition below which standard errors come from a QR factor of the rows
+PATIENCE = 8  # steps in a row that contract slowly after which a long fit looks for separation
+LONG = 1_000_000  # rows times coefficients of such a fit
 
 
 def maximise(
@@ -75,7 +77,7 @@ def maximise(
             likelihood = replace(likelihood, designs=(exact, *likelihood.designs[1:]))
             model = replace(model, likelihood=likelihood)
 
-    def solve(at: np.ndarray) -> Solution:
+    def solve(at: np.ndarray, patience: int | None = None) -> Solution:
         return natural_gradient(
             model,
             at,
@@ -85,7 +87,12 @@ def maximise(
             max_iter=max_iter,
             tol=tol,
             callback=callback,
+            patience=patience,
         )
+
+    def limit(found: tuple[sep.Found, np.ndarray]) -> Fitted:
+        fitted = finite_part(likelihood, family, *found, canonical, kept, max_iter, tol)
+        return replace(fitted, n_restarts=restarts, null=null, rank_certain=complete)
 
     restarts = 0
     if start is not None:
@@ -100,7 +107,12 @@ def maximise(
             if not np.isfinite(solution.evaluation.loglik):
                 solution = again
     else:
-        solution = solve(begin)
+        solution = solve(begin, PATIENCE if likelihood.n * p > LONG else None)
+        if solution.reason == "runaway":  # dozens of passes more would not say more
+            found = find_separation(likelihood, family, kept, solution.step)
+            if found is not None:
+                return limit(found)
+            solution = solve(solution.theta)
         if not solution.converged and begin is not origin:
             restarts, again = (
                 1,
@@ -120,8 +132,7 @@ def maximise(
     if suspicious := _suspicious(model, solution):
         found = find_separation(likelihood, family, kept, solution.step)
     if found is not None:
-        fitted = finite_part(likelihood, family, *found, canonical, kept, max_iter, tol)
-        return replace(fitted, n_restarts=restarts, null=null, rank_certain=complete)
+        return limit(found)
     if suspicious and is_large(likelihood) and solution.converged and likelihood.largest_move(solution.step) > DIVERGES:
         solution = replace(solution, reason="diverging")
     return replace(_regular(model, solution, kept, null, restarts, constant), rank_certain=complete)

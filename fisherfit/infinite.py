@@ -8,7 +8,7 @@ import numpy as np
 
 from . import coordinates
 from . import separation as sep
-from .cutting import find_in_batches
+from .cutting import find_in_batches, recession
 from .families import Family
 from .information import RowInformation
 from .likelihood import EXPECTED, Likelihood, dense_design
@@ -36,7 +36,7 @@ def find_separation(
     p = likelihood.designs[0].width
     if is_large(likelihood):
         return _find_among_moving(likelihood, kept[:p], step[:p], signs, present)
-    found = sep.recession(dense_design(likelihood)[:, columns], signs, present)
+    found = recession(dense_design(likelihood)[:, columns], signs, present)
     return None if found is None else (found, columns)
 
 
@@ -55,7 +55,7 @@ def _find_among_moving(
         return None
     x = columns_of(single, columns)
     rows = np.flatnonzero(np.any(x != 0.0, axis=1))
-    found = sep.recession(x[rows], signs[rows], present[rows])
+    found = recession(x[rows], signs[rows], present[rows])
     if found is None:
         return None
     separated = np.zeros(signs.size, bool)

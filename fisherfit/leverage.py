@@ -68,13 +68,19 @@ def roots_of(likelihood: Likelihood, bread: np.ndarray) -> list[np.ndarray]:
 
 def quadratic_forms(likelihood: Likelihood, roots: list[np.ndarray]) -> np.ndarray:
     """B_i of all rows, (K(K+1)/2, n), for the K parameters that `roots` has the rows of R for (the first ones)."""
-    k = len(roots)
-    out = np.empty((k * (k + 1) // 2, likelihood.n))
+    return all_quadratic_forms(likelihood, [roots])[0]
+
+
+def all_quadratic_forms(likelihood: Likelihood, sets: list[list[np.ndarray]]) -> list[np.ndarray]:
+    """`quadratic_forms` for several matrices F, each given by its `roots`, in one pass over the rows."""
+    out = [np.empty((len(roots) * (len(roots) + 1) // 2, likelihood.n)) for roots in sets]
 
     def fill(start: int, stop: int, size: int) -> None:
         for begin in range(start, stop, size):
             end = min(begin + size, stop)
-            out[:, begin:end] = products(moved_rows(designs_of(likelihood, begin, end), roots))
+            designs = designs_of(likelihood, begin, end)
+            for forms, roots in zip(out, sets, strict=True):
+                forms[:, begin:end] = products(moved_rows(designs, roots))
 
     with _threads.single_threaded_blas():
         likelihood.each_stripe(fill, False)
@@ -190,6 +196,7 @@ def inflated(u: np.ndarray, w: np.ndarray, inside: np.ndarray, power: float) -> 
 
 __all__ = [
     "FULL",
+    "all_quadratic_forms",
     "inflated",
     "inverse_root",
     "left_out_scores",

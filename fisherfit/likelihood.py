@@ -109,18 +109,27 @@ class Likelihood:
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        """The addresses of y, weight and offset, which the compiled pass reads; 0 for no offset."""
-        return np.array([0 if a is None else _address(a) for a in (self.y, self.weight, self.offset)])
+        """The addresses of y, weight and offset, which the compiled pass reads; 0 for no offset.
 
-    def evaluate(self, theta: np.ndarray, kind: int = EXPECTED) -> Evaluation:
-        """Log-likelihood, score and (kind EXPECTED or OBSERVED) information in one pass over the rows."""
+        Then the address where it keeps linear predictors, here none, and n.
+        """
+        return np.array([*(0 if a is None else _address(a) for a in (self.y, self.weight, self.offset)), 0, self.n])
+
+    def evaluate(self, theta: np.ndarray, kind: int = EXPECTED, eta: np.ndarray | None = None) -> Evaluation:
+        """Log-likelihood, score and (kind EXPECTED or OBSERVED) information in one pass over the rows.
+
+        Linear predictors are left in `eta`, where that is given: contiguous, of shape (K, n).
+        """
         kernel = self.kernels.address()
         if not kernel:
-            return self._evaluate_by_rows(theta, kind)
+            return self._evaluate_by_rows(theta, kind, eta)
         run, lay, p, k = self._pass("evaluate"), self.layout, theta.size, len(self.designs)
         informative = kind >= EXPECTED
         kept = np.empty((k * (k + 1) // 2, self.n)) if informative and self.matrix_free else None
         vectors = self.vectors
+        if eta is not None:
+            vectors = vectors.copy()
+            vectors[3] = _address(eta)
         theta = np.ascontiguousarray(theta, float)
 
         def add(start: int, stop: int, size: int) -> tuple[float, float, np.ndarray, np.ndarray]:
@@ -155,10 +164,10 @@ class Likelihood:
         sparse = any(d.sparse is not None for d in self.designs)
         return compiled_pass(name + ("_wide" if self.matrix_free else "_sparse" if sparse else ""))
 
-    def _evaluate_by_rows(self, theta: np.ndarray, kind: int) -> Evaluation:
+    def _evaluate_by_rows(self, theta: np.ndarray, kind: int, out: np.ndarray | None) -> Evaluation:
         """The same where the row kernel is plain Python: all rows at once."""
         k = len(self.designs)
-        eta = np.stack([self.linear_predictor(theta, j) for j in range(k)])
+        eta = np.stack([self.linear_predictor(theta, j) for j in range(k)], out=out)
         u, w = np.empty((k, self.n)), np.empty((k * (k + 1) // 2, self.n))
         loglik = float(self.kernels.rows(self.y, self.weight, eta, self.kernels.constants, kind, u, w))
         edges = np.concatenate([[0], np.cumsum(self.widths)])
@@ -293,7 +302,11 @@ class Likelihood:
 
     def linear_predictor(self, theta: np.ndarray, parameter: int = 0, offset: bool = True) -> np.ndarray:
         """eta of one parameter for every row (n floats)."""
-        out = project(self.designs[parameter], self.split(theta)[parameter], self.threads)
+        design, beta = self.designs[parameter], self.split(theta)[parameter]
+        if design.width == 1 and design.intercept:
+            out = np.full(self.n, float(beta[0]))
+        else:
+            out = project(design, beta, self.threads)
         if offset and parameter == 0 and self.offset is not None:
             out += self.offset
         return out

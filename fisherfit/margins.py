@@ -245,7 +245,7 @@ class Margins:
         letter = "t" if self.result.use_t else "z"
         with np.errstate(all="ignore"):
             t = value / se
-        table = {name: value, "std err": se, letter: t, f"P>|{letter}|": 2.0 * upper_tail(np.abs(t), df),
+        table = {name: value, "std err": se, letter: t, "p_value": 2.0 * upper_tail(np.abs(t), df),
                  "lower": value - q * se, "upper": value + q * se}  # fmt: skip
         index: Any = pd.MultiIndex.from_tuples(labels, names=list(names))
         if len(names) == 1:

@@ -90,11 +90,22 @@ class Maximum:
         return Model(self.likelihood, self.canonical, self.family.has_dispersion, self.floor, self.count)
 
     @cached_property
+    def _evaluated(self) -> tuple[Evaluation, np.ndarray]:
+        """The evaluation and the linear predictors, in one pass over the rows."""
+        eta = np.empty((len(self.likelihood.designs), self.likelihood.n))
+        found = self.likelihood.evaluate(self.theta, EXPECTED, eta)
+        exact = exact_information(self.likelihood, self.family, self.theta, found.information, eta)
+        return replace(found, information=exact), eta
+
+    @property
     def evaluation(self) -> Evaluation:
         """Log-likelihood, score and expected information at the maximum; the information of alpha is exact."""
-        found = self.likelihood.evaluate(self.theta, EXPECTED)
-        exact = exact_information(self.likelihood, self.family, self.theta, found.information)
-        return replace(found, information=exact)
+        return self._evaluated[0]
+
+    @property
+    def eta(self) -> np.ndarray:
+        """Linear predictors of all parameters, of shape (K, n), offset included."""
+        return self._evaluated[1]
 
     @cached_property
     def observed(self) -> Evaluation:
@@ -135,7 +146,7 @@ class Maximum:
 
     def row_scores(self) -> np.ndarray:
         """u of shape (K, n): the score of the linear predictors, row by row (the score of theta is X'u)."""
-        return self.likelihood.row_terms(self.theta, SCORE)[0]
+        return self.likelihood.terms_at(self.eta, SCORE)[0]
 
     def contrasts(self, rows: np.ndarray) -> np.ndarray:
         """Linear functions of the user's coefficients as functions of theta: rows (m, size) times d user / d theta.

@@ -83,8 +83,9 @@ def _make_evaluate(stamp: str, sparse: bool, wide: bool) -> Callable[..., Any]:
 
         The information between two parameters is added where the second is the same for all rows.
 
-        `kernel` is the address of a row kernel, `vectors` the addresses of y, weight and offset (0 for none). Where
-        the design is wide `out` takes the w of the rows, (K(K+1)/2, n), in place of the information.
+        `kernel` is the address of a row kernel, `vectors` the addresses of y, weight, offset (0 for none) and of where
+        the linear predictors are to be kept (0 for nowhere), (K, n), and n. Where the design is wide `out` takes the w
+        of the rows, (K(K+1)/2, n), in place of the information.
         """
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
         n_parameters = shapes.shape[0]
@@ -122,6 +123,11 @@ def _make_evaluate(stamp: str, sparse: bool, wide: bool) -> Callable[..., Any]:
                 offset = carray(pointer(vectors[2] + 8 * begin), (m,), np.float64)
                 for i in range(m):
                     eta[0, i] += offset[i]
+            if vectors[3] != 0:
+                for k in range(n_parameters):
+                    kept = carray(pointer(vectors[3] + 8 * (k * vectors[4] + begin)), (m,), np.float64)
+                    for i in range(m):
+                        kept[i] = eta[k, i]
             y = carray(pointer(vectors[0] + 8 * begin), (m,), np.float64)
             weight = carray(pointer(vectors[1] + 8 * begin), (m,), np.float64)
             loglik += call_rows(kernel, y, weight, eta, constants, what, u, w)

@@ -73,19 +73,19 @@ class RowsRead:
 def read_rows(
     chosen: Any, text: str | None, family: Family, link: Link, table: Table, missing: str,
     y: Any, sample_weight: Any, offset: Any, exposure: Any, alone: bool = True, checked: bool = False,
-    absent: np.ndarray | None = None,
+    absent: np.ndarray | None = None, known: bool = False,
 ) -> RowsRead:  # fmt: skip
     """Read response, weights and offset of the rows of a table, and check them and the columns that are used.
 
     Where these are some of many rows (`alone` is False), what is to be checked once for all rows is left to the
     caller; where the rows are known to be in order (`checked`), only what is missing is looked for. Rows that are
-    `absent` are left out too.
+    `absent` are left out too. Of rows that are `known` from a fit what it warned of is not said again.
     """
     if text is not None:
         from . import formula as formulas
 
         y = one_response(formulas.response_of(chosen, table) if chosen.response or y is None else None, y, text)
-    response = read_response(y, family, table.n, table.index, missing, alone)
+    response = read_response(y, family, table.n, table.index, missing, alone, known)
     weight = read_weights(named_values(sample_weight, table, "sample_weight"), table.n, table.index, missing, alone)
     shift = read_offset(named_values(offset, table, "offset"), named_values(exposure, table, "exposure"),
                         table.n, table.index, link.name, missing)  # fmt: skip
@@ -101,7 +101,7 @@ def read_rows(
     whole = True
     if not checked:
         counted = weight > 0 if trials is None else (weight > 0) & (trials > 0)
-        whole = check_support(response, family, counted if absent is None else counted & ~absent, alone)
+        whole = check_support(response, family, counted if absent is None else counted & ~absent, alone, known)
     kept = None
     if absent is not None and absent.any():
         kept = ~absent
@@ -115,9 +115,12 @@ def read_rows(
 @np.errstate(all="ignore")
 def prepare(
     model: Any, family: Family, link: Link, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any,
-    groups: Any = None, skip: tuple[str, ...] = (),
+    groups: Any = None, skip: tuple[str, ...] = (), known: bool = False,
 ) -> Prepared:  # fmt: skip
-    """Read and check all that `fit` was given; columns to `skip`, and those that name groups, are no covariates."""
+    """Read and check all that `fit` was given; columns to `skip`, and those that name groups, are no covariates.
+
+    Rows that are `known` are those of a fit, read again: what it warned of is not said again.
+    """
     table = read_table(X)
     if table.n == 0:
         raise InputError(
@@ -145,7 +148,7 @@ def prepare(
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
         response_name = str(getattr(y, "name", None) or "y")
     found = read_rows(chosen, model.formula, family, link, table, model.missing, y, sample_weight, offset, exposure,
-                      absent=None if clusters is None else clusters.absent(model.missing))  # fmt: skip
+                      absent=None if clusters is None else clusters.absent(model.missing), known=known)  # fmt: skip
     table, rows, trials, weight = found.table, found.kept, found.trials, found.weight
     if table.n == 0:
         raise InputError(NOTHING_LEFT)

@@ -28,10 +28,13 @@ class Response:
     fractional: int | None = None  # the first row whose count is not a whole number
 
 
-def read_response(data: Any, family: Family, n: int, index: Any, missing: str, alone: bool = True) -> Response:
+def read_response(
+    data: Any, family: Family, n: int, index: Any, missing: str, alone: bool = True, known: bool = False
+) -> Response:
     """Read y: one value a row, or for the binomial family successes and failures in two columns.
 
-    Where these are some of many rows (`alone` is False), nothing is said that is to be said once of all.
+    Where these are some of many rows (`alone` is False), nothing is said that is to be said once of all; where they
+    are `known` from a fit, what it warned of is not said again.
     """
     if data is None:
         raise InputError("GLM requires y to be passed, but the target y is None")
@@ -48,7 +51,7 @@ def read_response(data: Any, family: Family, n: int, index: Any, missing: str, a
         pair = [table.column(name) for name in table.names]
         if any(c.levels is not None for c in pair):
             raise InputTypeError("y must hold numbers of successes and failures, not text or categories")
-        return _counts(np.asarray(pair[0].values, float), np.asarray(pair[1].values, float), n, missing, alone)
+        return _counts(np.asarray(pair[0].values, float), np.asarray(pair[1].values, float), n, missing, alone, known)
     column = shape is not None and len(shape) == 2 and shape[1] == 1
     if column:
         if not isinstance(data, np.ndarray):
@@ -58,7 +61,7 @@ def read_response(data: Any, family: Family, n: int, index: Any, missing: str, a
         raise InputError(f"y should be a 1d array, got an array of shape {shape} instead")
     y = read_vector(data, "y", n, index)
     check_finite(y, "y", missing)
-    if column and alone:
+    if column and alone and not known:
         from sklearn.exceptions import DataConversionWarning
 
         warnings.warn(
@@ -86,7 +89,7 @@ def missing_in(*vectors: np.ndarray | None) -> np.ndarray | None:
     return absent
 
 
-def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str, alone: bool) -> Response:
+def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str, alone: bool, known: bool) -> Response:
     if success.size != n:
         raise InputError(
             f"Found input variables with inconsistent numbers of samples: y has {success.size} rows, X has {n}"
@@ -106,7 +109,7 @@ def _counts(success: np.ndarray, failure: np.ndarray, n: int, missing: str, alon
         y = np.where(trials > 0, success / trials, 0.0)
     fractional = (success != np.rint(success)) | (failure != np.rint(failure))
     first = int(np.flatnonzero(fractional)[0]) if fractional.any() else None
-    if first is not None and alone:
+    if first is not None and alone and not known:
         warnings.warn(fractional_counts(first), NonIntegerWarning, stacklevel=5)
     return Response(y, trials, absent, first)
 
@@ -124,8 +127,13 @@ def fractional_response(row: Any, value: float, family: Family) -> str:
     )
 
 
-def check_support(response: Response, family: Family, present: np.ndarray, alone: bool = True) -> bool:
-    """Refuse responses outside the family's range; True where all counts are whole numbers."""
+def check_support(
+    response: Response, family: Family, present: np.ndarray, alone: bool = True, known: bool = False
+) -> bool:
+    """Refuse responses outside the family's range; True where all counts are whole numbers.
+
+    Where the rows are `known` from a fit, what it warned of is not said again.
+    """
     y = response.y
     if not _everywhere(lambda values: ~family.support.outside(values), y, present):
         outside = family.support.outside(y) & present
@@ -138,7 +146,7 @@ def check_support(response: Response, family: Family, present: np.ndarray, alone
         check_size(y if present.all() else np.where(present, y, 0.0), "y")
     if family.support.integer or (family.takes_trials and response.trials is None):
         whole = _everywhere(_is_whole, y, present)
-        if not whole and family.support.integer and alone:
+        if not whole and family.support.integer and alone and not known:
             row = int(np.flatnonzero(~_is_whole(y) & present)[0])
             warnings.warn(fractional_response(row, y[row], family), NonIntegerWarning, stacklevel=4)
         return whole or not family.support.integer

@@ -179,10 +179,12 @@ class Result:
         Returns
         -------
         pandas.DataFrame
-            Columns ``lower`` and ``upper``.
+            Columns ``lower`` and ``upper``; ``attrs["cov_type"]`` is the kind of covariance.
         """
         lower, upper = self._intervals(level)
-        return labelled.frame({"lower": lower, "upper": upper}, self.names)
+        out = labelled.frame({"lower": lower, "upper": upper}, self.names)
+        out.attrs["cov_type"] = self.cov_type
+        return out
 
     def _intervals(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper ends of `conf_int`, as arrays."""
@@ -208,7 +210,9 @@ class Result:
                 f"the covariance of {len(self.names)} coefficients was not formed; "
                 "model.standard_errors(X, y, columns=[...]) gives the standard errors that you ask for"
             )
-        return labelled.frame(self.covariance, self.names, self.names)
+        out = labelled.frame(self.covariance, self.names, self.names)
+        out.attrs["cov_type"] = self.cov_type
+        return out
 
     def predict(self, X: Any = None, offset: Any = None, exposure: Any = None, kind: str = "mean") -> np.ndarray:
         """Predictions for new rows, as :meth:`GLM.predict` makes them."""

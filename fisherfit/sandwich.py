@@ -42,7 +42,7 @@ class Estimate:
 
     `bread` is the inverse of the expected information at dispersion 1, NaN where a coordinate is not free; `null` has
     the combinations of columns that vanish; `n` observations, `rank` coefficients. Under restrictions `basis` has the
-    directions that are left.
+    directions that are left. `eta` has the linear predictors, (K, n), of rows in memory, where they are known.
     """
 
     likelihood: Any
@@ -53,6 +53,7 @@ class Estimate:
     n: float
     rank: int
     basis: np.ndarray | None = None
+    eta: np.ndarray | None = None
 
     @property
     def free(self) -> np.ndarray:
@@ -81,8 +82,9 @@ def estimate_of(maximum: Any, basis: np.ndarray | None = None) -> Estimate:
     if bread is None:
         raise InputError("the information matrix is not positive definite under the constraints")
     return Estimate(
-        maximum.likelihood, maximum.theta, bread, maximum.null, maximum.phi, maximum.count, maximum.result.rank, basis
-    )
+        maximum.likelihood, maximum.theta, bread, maximum.null, maximum.phi, maximum.count, maximum.result.rank, basis,
+        maximum.eta,
+    )  # fmt: skip
 
 
 def _restricted(information: np.ndarray, basis: np.ndarray) -> np.ndarray | None:
@@ -181,7 +183,7 @@ def _meat(at: Estimate, cov: CovType, clusters: Clusters | None, out: Covariance
     total = np.zeros((at.theta.size, at.theta.size))
     for start, part in at.likelihood.parts():
         if power is None:
-            u = part.row_terms(at.theta, SCORE)[0]
+            u = (part.row_terms(at.theta, SCORE) if at.eta is None else part.terms_at(at.eta, SCORE))[0]
         else:
             u, full = left_out_scores(part, at.theta, at.bread, power)
             if full.size:
@@ -238,12 +240,26 @@ def squares(likelihood: Likelihood, share: np.ndarray) -> np.ndarray:
     k, p = len(likelihood.designs), sum(likelihood.widths)
     out = np.zeros((p, p))
     edges = np.concatenate([[0], np.cumsum(likelihood.widths)])
+    constant = [d.width == 1 and d.intercept for d in likelihood.designs]
     for a in range(k):
         single = replace(likelihood, designs=(likelihood.designs[a],), matrices=True)
-        for b in range(a, k):
+        rest = list(range(a, k))
+        if constant[a]:
+            out[edges[a], edges[a]] = float(share[a] @ share[a])
+            rest.remove(a)
+        elif a + 1 < k and constant[a + 1]:  # both in one pass over the rows
+            block, side = single.weighted_sums(share[a] ** 2, share[a] * share[a + 1])
+            out[edges[a] : edges[a + 1], edges[a] : edges[a + 1]] = block
+            out[edges[a] : edges[a + 1], edges[a + 1]] = out[edges[a + 1], edges[a] : edges[a + 1]] = side
+            rest = rest[2:]
+        for b in rest:
             products = np.ascontiguousarray(share[a] * share[b])
             if a == b:
                 block, _ = single.weighted_sums(products, np.zeros(likelihood.n))
+            elif constant[a]:
+                block = replace(single, designs=(likelihood.designs[b],)).weighted_sums(None, products)[1][None]
+            elif constant[b]:
+                block = single.weighted_sums(None, products)[1][:, None]
             else:
                 other = likelihood.designs[b]
                 columns = (project(other, unit, likelihood.threads) for unit in np.eye(other.width))

@@ -17,6 +17,7 @@ BOTH_LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
 BINOMIAL_FAMILIES = ("binomial", "bernoulli")
 COUNT_FAMILIES = ("poisson", "negative_binomial", "geometric", "tweedie")
 LEAST = 1e-7  # what a linear program, run at tolerance 1e-9, takes for zero
+SEEN = 1e-4  # part of a known direction that a coefficient moves with it, beyond any rounding
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,14 @@ class Found:
     """The separated rows, a direction that separates all of them, and the constraints that signs must obey.
 
     `cone` is the matrix C of the constraints C v >= 0. Where it holds some of them only, `widen` gives more that the
-    columns of a matrix of directions break; it returns none when they break none.
+    columns of a matrix of directions break, and which of these do; it returns none when they break none.
     """
 
     rows: np.ndarray
     direction: np.ndarray
     cone: np.ndarray
     signs: np.ndarray
-    widen: Callable[[np.ndarray], np.ndarray] | None = None
+    widen: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]] | None = None
 
 
 def row_signs(family: str, link: str, y: np.ndarray, present: np.ndarray) -> np.ndarray | None:
@@ -155,35 +156,45 @@ def coefficient_signs(found: Found, infinite: np.ndarray, jacobian: np.ndarray, 
     `cone @ v >= 0` and v in the span of `basis` are the directions, `jacobian` maps v to the user's coefficients.
     """
     basis = basis / np.linalg.norm(basis, axis=0)
-    cone = found.cone
+    cone, known = found.cone, _in_basis(found.direction, basis)
+    targets = [_scaled(jacobian[j] @ basis) for j in infinite]
+    ends = {(i, sign): bool(sign * (t @ known) > SEEN) for i, t in enumerate(targets) for sign in (1.0, -1.0)}
+    unsure = [end for end, reached in ends.items() if not reached]
     for _ in range(100):
-        ends, reached = _ends(cone, infinite, jacobian, basis)
-        if found.widen is None or not reached:
+        furthest = _furthest(cone @ basis, cone, [sign * targets[i] for i, sign in unsure])
+        far = [(end, v) for end, v in zip(unsure, furthest, strict=True) if v is not None]
+        ends.update((end, True) for end, _ in far)
+        if found.widen is None or not far:
             break
-        more = found.widen(np.column_stack(reached))
-        if not more.size:
+        more, broken = found.widen(basis @ np.column_stack([v for _, v in far]))
+        unsure = [end for (end, _), wrong in zip(far, broken, strict=True) if wrong]
+        if not unsure:
             break
+        ends.update((end, False) for end in unsure)
         cone = np.vstack([cone, more])
     words = {(True, True): "sign_indeterminate", (True, False): "+inf", (False, True): "-inf"}
-    return [words.get(pair, "finite") for pair in ends]
+    return [words.get((ends[i, 1.0], ends[i, -1.0]), "finite") for i in range(len(targets))]
 
 
-def _ends(
-    cone: np.ndarray, infinite: np.ndarray, jacobian: np.ndarray, basis: np.ndarray
-) -> tuple[list[tuple[bool, bool]], list[np.ndarray]]:
-    """Whether each coefficient can go up, down; the directions that show it."""
-    inner = cone @ basis
+def _scaled(target: np.ndarray) -> np.ndarray:
+    return np.asarray(target / (np.abs(target).max() or 1.0))
+
+
+def _in_basis(direction: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """The direction that separates all rows in terms of a basis, its largest entry 1; zeros where it is not in it."""
+    inside = np.linalg.lstsq(basis, direction, rcond=None)[0]
+    if np.linalg.norm(basis @ inside - direction) > 1e-9 * np.linalg.norm(direction):
+        return np.zeros(basis.shape[1])
+    return _scaled(inside)
+
+
+def _furthest(inner: np.ndarray, cone: np.ndarray, targets: list[np.ndarray]) -> list[np.ndarray | None]:
+    """The direction, in terms of the basis, that goes furthest along each target; None where none does."""
     inner[np.abs(inner) < 1e-8 * np.linalg.norm(cone, axis=1)[:, None]] = 0.0  # rows that these directions leave alone
-    out, reached = [], []
-    for j in infinite:
-        target = jacobian[j] @ basis
-        target = target / (np.abs(target).max() or 1.0)
-        ends = []
-        for sign in (1.0, -1.0):
-            answer = scipy.optimize.linprog(-sign * target, A_ub=-inner, b_ub=np.zeros(inner.shape[0]),
-                                      bounds=[(-1.0, 1.0)] * basis.shape[1], method="highs")  # fmt: skip
-            ends.append(bool(answer.x is not None and -answer.fun > 1e-6))
-            if ends[-1]:
-                reached.append(basis @ answer.x)
-        out.append((ends[0], ends[1]))
-    return out, reached
+    inner = inner[np.any(inner != 0.0, axis=1)]
+    out: list[np.ndarray | None] = []
+    for target in targets:
+        answer = scipy.optimize.linprog(-target, A_ub=-inner, b_ub=np.zeros(inner.shape[0]),
+                                        bounds=[(-1.0, 1.0)] * target.size, method="highs")  # fmt: skip
+        out.append(answer.x if answer.x is not None and -answer.fun > 1e-6 else None)
+    return out

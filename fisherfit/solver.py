@@ -21,6 +21,7 @@ from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation
 from .linalg import EPS, Factor, cholesky
 
 FLOOR = 1e-12  # below this decrement a decrement that no longer falls is rounding
+SLOW = 0.2  # part of the decrement that a step leaves where a likelihood has no maximum: about 1/e, and some less
 SLACK = 64.0 * EPS
 CONTRACTION = 0.3  # a chord step that shortens the distance by less asks for a fresh information matrix
 GOAL = 1e-15  # decrement at which the chord steps of a lazy problem end, or `tol` where that is larger
@@ -102,6 +103,7 @@ def natural_gradient(
     max_iter: int = 100,
     tol: float = 1e-20,
     callback: Callback | None = None,
+    patience: int | None = None,
 ) -> Solution:
     """Maximise a likelihood from `start` by natural-gradient steps.
 
@@ -123,6 +125,9 @@ def natural_gradient(
         Decrement s'F^-1 s / phi to stop at.
     callback : callable, optional
         Called with the iteration, the log-likelihood and the decrement.
+    patience : int, optional
+        Steps in a row that leave more than a fifth of the decrement, as they do for ever where a likelihood has no
+        maximum, after which the reason is "runaway".
 
     Returns
     -------
@@ -190,11 +195,13 @@ def natural_gradient(
             if problem.lazy and decrement > tol:
                 step, decrement = _certify(problem, theta, step, newton or factor, free, phi, decrement)
             return _end(problem, theta, evaluation, factor, step, decrement, iteration, "converged", history)
-        if iteration >= max_iter:
+        given_up = patience is not None and _runs_away(history, patience)
+        if iteration >= max_iter or given_up:
             if evaluation.kind != EXPECTED:
                 evaluation = problem.evaluate(theta, EXPECTED)
                 factor, step = _direction(problem, theta, evaluation, free)
-            return _end(problem, theta, evaluation, factor, step, decrement, iteration, "max_iter", history)
+            reason = "runaway" if given_up else "max_iter"
+            return _end(problem, theta, evaluation, factor, step, decrement, iteration, reason, history)
         previous = decrement
         near = decrement < near_enough
         if (rate * decrement <= goal or decrement <= rounding if chord else decrement <= FLOOR) and (
@@ -217,6 +224,12 @@ def natural_gradient(
             return _end(problem, theta, evaluation, factor, np.zeros_like(theta), decrement, iteration, reason, history)
         moved_by, before = moved[0] - theta, evaluation.score
         theta, evaluation = moved
+
+
+def _runs_away(history: list[float], patience: int) -> bool:
+    """True where the last steps left more than a fifth of the decrement each."""
+    last = np.array(history[-patience - 1 :])
+    return last.size > patience and bool(np.all(last[1:] > SLOW * last[:-1]))
 
 
 def secant_step(

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import linalg, special
 
 from .coordinates import transform
+from .covtypes import covariance_shown
 from .errors import ExactFitWarning, InputError, RankWarning
 from .hypotheses import Hypothesis
 from .likelihood import Likelihood
@@ -85,7 +86,7 @@ class HypothesisTest:
         plain = 1e-3 <= abs(self.statistic) < 1e6 or self.statistic == 0
         size = f"{self.statistic:.4f}" if plain else f"{self.statistic:.4g}"
         note = f"\nNote: {self.note}" if self.note else ""
-        by = f" ({self.cov_type} covariance)" if self.cov_type not in ("", "expected") else ""
+        by = covariance_shown(self.cov_type, " ({})")
         what = f"{TITLES[self.method]} test of {self.hypothesis}{by}"
         return f"{what}: {self.distribution}({degrees}) = {size}, {p}{note}"
 

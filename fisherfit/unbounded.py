@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import separation as sep
+from .cutting import recession
 from .likelihood import Likelihood, dense_design
 from .maximum import Maximum
 from .model import independent_columns_of, is_large
@@ -35,7 +36,7 @@ def ground_of(maximum: Maximum, likelihood: Likelihood, c: np.ndarray, least: np
     inside = np.where(free, c, 0.0)
     basis = directions_left(inside[None, :p], free[:p])
     if basis.shape[1]:
-        found = sep.recession(dense_design(likelihood) @ basis, signs, present)
+        found = recession(dense_design(likelihood) @ basis, signs, present)
         if found is not None:
             likelihood = likelihood.without(found.rows)
             free[:p] = independent_columns_of(likelihood)[0]

@@ -22,7 +22,7 @@ LAYERS = [
         "expressions",
         "formula",
         "terms",
-        "check",
+        "family_checks",
         "response",
         "arguments",
         "files",

@@ -19,7 +19,7 @@ OTHERS = (
     "scipy.sparse", "matplotlib", "formulaic", "statsmodels", "rich",
 )  # fmt: skip
 LATER = (
-    *OTHERS, "fisherfit.check", "fisherfit.cli", "fisherfit.convergence", "fisherfit.datasets", "fisherfit.formula",
+    *OTHERS, "fisherfit.family_checks", "fisherfit.cli", "fisherfit.convergence", "fisherfit.datasets", "fisherfit.formula",
     "fisherfit.summary", "fisherfit.warming",
 )  # fmt: skip
 

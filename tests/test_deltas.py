@@ -146,3 +146,20 @@ def test_an_infinite_coefficient_has_no_standard_error():
     with pytest.raises(ff.InputError, match="depends on 'NV', which is infinite"):
         m.delta("exp(NV)")
     assert np.isfinite(m.delta("PI / EH").standard_error)
+
+
+def test_the_kind_of_covariance_is_shown(warps):
+    data = ff.datasets.load("warpbreaks")
+    robust = warps.covariance(data, cov_type="HC3")
+    text = "exp(`wool[T.B]`)"
+    assert warps.delta(text).cov_type == "expected"
+    assert "covariance" not in repr(warps.delta(text))
+    given = warps.delta(text, covariance=robust)
+    assert given.cov_type == given.to_frame().attrs["cov_type"] == "HC3"
+    assert "95% interval (delta, HC3 covariance) [" in repr(given)
+    assert warps.delta(text, covariance=robust.to_numpy()).cov_type == "given"
+    fitted = ff.GLM(formula="breaks ~ wool + tension", family="poisson", cov_type="HC3").fit(data)
+    assert repr(fitted.delta(text)) == repr(given)
+    ratio = fitted.delta("Intercept / `wool[T.B]`", method="fieller")
+    assert "95% interval (fieller, HC3 covariance" in repr(ratio)
+    assert fitted.result_.cov_params().attrs["cov_type"] == fitted.result_.conf_int().attrs["cov_type"] == "HC3"

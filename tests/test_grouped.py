@@ -567,3 +567,17 @@ def test_clone_and_pickle():
     assert not hasattr(fresh, "results_")
     assert_array_equal(fresh.fit(x, y, groups=labels).params_, model.params_)
     assert model.set_params(n_jobs=1).n_jobs == 1
+
+
+def test_arguments_that_only_a_single_fit_takes_are_named():
+    X, y, groups = np.arange(12.0)[:, None], np.arange(12.0), np.repeat(["a", "b"], 6)
+    for name in ("cov_type", "bias_reduction", "constraints", "bounds", "start_params"):
+        with pytest.raises(ff.errors.InputTypeError, match=f"GroupedGLM has no argument '{name}', which GLM has"):
+            ff.GroupedGLM("poisson", **{name: None})
+    with pytest.raises(ff.errors.InputTypeError, match="GroupedGLM has no argument 'famly'"):
+        ff.GroupedGLM(famly="poisson")
+    with pytest.raises(ff.errors.InputTypeError, match=r"GroupedGLM.fit has no argument 'weights'; see help"):
+        ff.GroupedGLM().fit(X, y, groups, weights=y)
+    with pytest.raises(ff.errors.InputError, match="n_jobs"):
+        ff.GroupedGLM(n_jobs=np.ones(2)).fit(X, y, groups)
+    assert "others" not in ff.GroupedGLM().get_params()

@@ -207,3 +207,17 @@ def test_likelihood_ratios_of_robust_fits_say_that_they_go_by_the_likelihood():
     assert test.statistic == plain.test("smoke", method="lr", X=data).statistic
     with pytest.warns(ff.CovarianceWarning, match="analysis of deviance goes by the likelihood"):
         model.anova(data)
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial"])
+def test_what_the_fit_warned_of_is_not_said_again(family):
+    random = np.random.default_rng(2)
+    X, y = random.standard_normal((40, 2)), random.poisson(3.0, 40) + 0.5
+    y = np.column_stack([y, y[::-1]]) if family == "binomial" else y
+    with pytest.warns(ff.errors.NonIntegerWarning):
+        model = ff.GLM(family).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.covariance(X, y, cov_type="HC3")
+        model.diagnostics(X, y).frame(["leverage"])
+        assert model.test("x0 = 0", X=X, y=y).df == 1

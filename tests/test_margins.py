@@ -147,7 +147,7 @@ def test_the_scale_of_the_link_gives_back_coefficients():
     for name, coefficient in (("x", "x"), ("g[b - a]", "g[T.b]"), ("g[c - a]", "g[T.c]")):
         assert found.loc[name, "dydx"] == pytest.approx(result.params[coefficient], rel=1e-10)
         assert found.loc[name, "std err"] == pytest.approx(result.bse[coefficient], rel=1e-9)
-        assert found.loc[name, "P>|t|"] == pytest.approx(result.pvalues[coefficient], rel=1e-7)
+        assert found.loc[name, "p_value"] == pytest.approx(result.pvalues[coefficient], rel=1e-7)
     elasticity = model.marginal_effects(TABLE, columns="z", kind="eyex")  # of a log-log model: its coefficient
     assert elasticity.loc["z", "eyex"] == pytest.approx(result.params["np.log(z)"], rel=1e-9)
     assert elasticity.loc["z", "std err"] == pytest.approx(result.bse["np.log(z)"], rel=1e-8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import matplotlib as mpl
 import matplotlib.collections
@@ -97,6 +98,8 @@ def test_coefficients_are_the_estimates_with_their_intervals(fits):
     ends = np.array([segment[:, 0] for segment in ax.collections[0].get_segments()])
     np.testing.assert_allclose(ends, model.result_.conf_int(0.9).loc[names])
     assert ax.get_xlabel() == "coefficient, 90% interval"
+    result = replace(model.result_, cov_type="HC3")
+    assert ff.plots.coefficients(result, level=0.9).get_xlabel() == "coefficient, 90% interval (HC3 covariance)"
     assert "Intercept" in [t.get_text() for t in ff.plots.coefficients(model, intercept=True).get_yticklabels()]
     ratio = ff.plots.coefficients(model, exponentiate=True)
     np.testing.assert_allclose(ratio.lines[1].get_xdata(), np.exp(model.result_.params[names]))

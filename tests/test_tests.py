@@ -454,3 +454,15 @@ def test_wald_tests_take_any_covariance(cov_type):
     assert found.statistic == pytest.approx(expected.statistic, rel=1e-9)
     assert abs(found.statistic - m.test("a = b, c = 1").statistic) > 1e-3
     assert o.test("a = b, c = 1", cov_type=cov_type).statistic == expected.statistic
+
+
+@pytest.mark.parametrize("family", ["normal", "gamma"])
+def test_a_saturated_fit_has_no_degrees_of_freedom_to_test_with(family):
+    X, y = np.random.default_rng(0).standard_normal((4, 3)), np.array([1.0, 3.0, 2.0, 5.0])
+    with pytest.warns(ff.errors.ExactFitWarning):
+        model = ff.GLM(family, link="log" if family == "gamma" else "identity").fit(X, y)
+    for data in ({}, {"X": X, "y": y}):
+        with pytest.warns(ff.errors.ExactFitWarning, match="no degrees of freedom are left"):
+            found = model.test("x0 = 0", **data)
+        assert np.isnan(found.p_value)
+        assert "estimable" not in found.note

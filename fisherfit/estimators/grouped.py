@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -97,7 +98,9 @@ class GroupedGLM(Estimator):
         tol: float = 1e-20,
         n_jobs: int | None = None,
         verbose: int = 0,
+        **others: Any,
     ) -> None:
+        _refuse(others, "GroupedGLM")
         self.family = family
         self.link = link
         self.formula = formula
@@ -118,6 +121,7 @@ class GroupedGLM(Estimator):
         sample_weight: Any = None,
         offset: Any = None,
         exposure: Any = None,
+        **others: Any,
     ) -> GroupedGLM:
         """Fit the model to every group.
 
@@ -147,6 +151,7 @@ class GroupedGLM(Estimator):
         ConvergenceWarning, SeparationWarning, RankWarning, BoundaryWarning, ExactFitWarning, NonIntegerWarning
             One of a kind, with the number of groups and the names of the first; ``results_`` tells which they are.
         """
+        _refuse(others, "GroupedGLM.fit")
         inner = self._model()
         if not isinstance(self.verbose, (int, np.integer, np.bool_)):
             raise InputTypeError(f"verbose must be 0 or 1, got {self.verbose!r}")
@@ -194,7 +199,8 @@ class GroupedGLM(Estimator):
         Returns
         -------
         pandas.DataFrame
-            Columns: the group, ``term``, ``coef``, ``std err``, ``t`` or ``z``, its p-value, ``lower``, ``upper``.
+            Columns: the group, ``term``, ``coef``, ``std err``, ``t`` or ``z``, ``P>|t|`` or
+            ``P>|z|`` (as in the table of :meth:`GLM.summary`), ``lower``, ``upper``.
         """
         self._check_fitted()
         check_level(level)
@@ -308,6 +314,15 @@ class GroupedGLM(Estimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "results_")
+
+
+def _refuse(others: dict[str, Any], where: str) -> None:
+    """Refuse arguments that are not there, and say so of those that `GLM` has."""
+    for name in others:
+        if name in inspect.signature(GLM).parameters or name in inspect.signature(GLM.fit).parameters:
+            raise InputTypeError(f"{where} has no argument {name!r}, which GLM has; fit GLM to the rows of a group to "
+                                 "use it")  # fmt: skip
+        raise InputTypeError(f"{where} has no argument {name!r}; see help({where})")
 
 
 def _without(table: Table, name: str) -> Table:

@@ -39,7 +39,7 @@ class Inferring:
             if needed and given is None:
                 raise InputError(f"the fit had an {what} given as an array; give {what}= as in the fit")
         skip = getattr(self, "_group_columns", ())
-        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure, groups, skip)
+        data = prepare(self, family, links[0], X, y, sample_weight, offset, exposure, groups, skip, True)
         names = list(data.design.names)
         self._check_same(names, data.design.n)
         return data

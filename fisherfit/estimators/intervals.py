@@ -180,7 +180,7 @@ class Intervals:
         Returns
         -------
         Estimate
-            With ``estimate``, ``standard_error``, ``lower``, ``upper``, and ``to_frame()``.
+            With ``estimate``, ``standard_error``, ``lower``, ``upper``, ``cov_type``, and ``to_frame()``.
 
         Raises
         ------

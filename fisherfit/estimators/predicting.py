@@ -191,7 +191,7 @@ class Predicting:
         -------
         pandas.DataFrame
             A row for every number and every level but the reference. Columns: the effect under the name of its
-            kind, ``std err`` (delta method), ``t`` or ``z`` with its p-value, ``lower`` and ``upper``.
+            kind, ``std err`` (delta method), ``t`` or ``z``, ``p_value``, ``lower`` and ``upper``.
 
         Raises
         ------
@@ -255,8 +255,8 @@ class Predicting:
         Returns
         -------
         pandas.DataFrame
-            Columns: the average under the name of its scale, ``std err``, ``t`` or ``z`` with its p-value for an
-            average of 0, ``lower`` and ``upper``.
+            Columns: the average under the name of its scale, ``std err``, ``t`` or ``z``, ``p_value`` (for an
+            average of 0), ``lower`` and ``upper``.
 
         Raises
         ------

@@ -146,7 +146,7 @@ class Testing:
                 instead = "compare with a fit without the bound" if held else "use method='lr' with the data of the fit"
                 notes.append((f"{', '.join(edge)} is at its bound: a Wald test says nothing of it; {instead}",
                               BoundaryWarning))  # fmt: skip
-            elif unknown:
+            elif unknown and not np.isnan(result.dispersion):  # else no degrees of freedom are left
                 notes.append((f"{found.text!r} holds coefficients that are not estimable: the Wald test is NaN; with "
                               "the data of the fit what can be tested is tested", RankWarning))  # fmt: skip
             elif not result.dispersion > 0.0:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..choices import check_level, one_of
+from ..covtypes import covariance_shown
 from ..errors import InputError, InputTypeError
 from ..likelihood import project
 from ..result import quantile
@@ -22,7 +23,7 @@ def coefficients(
     model: Any, level: float = 0.95, intercept: bool = False, exponentiate: bool = False, intervals: Any = None,
     ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
-    """Estimates with their intervals.
+    """Estimates with their intervals; the axis says what covariance these rest on, where it is not the model's.
 
     Parameters
     ----------
@@ -88,7 +89,8 @@ def coefficients(
         plain_ticks(ax)
     ax.set_yticks(at, names)
     ax.set_ylim(-0.6, len(names) - 0.4)
-    ax.set_xlabel(f"{'exp(coefficient)' if exponentiate else 'coefficient'}, {100 * level:g}% interval")
+    what = "exp(coefficient)" if exponentiate else "coefficient"
+    ax.set_xlabel(f"{what}, {100 * level:g}% interval{covariance_shown(table.attrs.get('cov_type', ''), ' ({})')}")
     return ax
 
 
