@@ -94,7 +94,7 @@ class Inferring:
     def _distance(self: Any, family: Any, maximum: Maximum) -> float:
         """How far the estimates are from those of these rows, in standard errors."""
         if self.bias_reduction is not None:
-            from ..bias import adjusted_distance
+            from ..adjusted_score import adjusted_distance
 
             return adjusted_distance(
                 maximum.likelihood, family, maximum.theta, self.bias_reduction, maximum.phi, maximum.free

@@ -94,7 +94,7 @@ def _restrictions(model: Any, family: Family, data: Any) -> Any:
     constraints, limits = getattr(model, "constraints", None), getattr(model, "bounds", None)
     if constraints is None and not limits:
         return None
-    from ..constrained import read_restrictions
+    from ..restrictions import read_restrictions
     from ..model_terms import terms_of
 
     return read_restrictions(
@@ -399,7 +399,7 @@ def _keep_to(
 
 
 def _shown(keeping: Any, names: tuple[str, ...], phi: float) -> Any:
-    from ..constrained import constraints_of
+    from ..keeping import constraints_of
 
     return constraints_of(keeping, names, phi)
 
