@@ -65,7 +65,7 @@ LAYERS = [
     {"columnwise"},
     {"summary", "result"},
     {"maximum"},
-    {"restricted"},
+    {"restricted", "penalised"},
     {"model_terms", "hypotheses"},
     {"refit", "restrictions"},
     {"keeping"},

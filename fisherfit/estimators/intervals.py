@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..choices import names_among, one_of
 from ..errors import InputError, InputTypeError
 from ..maximum import need_likelihood
+from ..penalised import need_objective, with_penalty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,7 +77,7 @@ class Intervals:
         width      0.1247  0.2030
         """
         self._check_fitted()
-        need_likelihood(self.result_, "a profile of the likelihood")
+        need_objective(self.result_, "a profile of the likelihood")
         found = self._profile(X, y, columns, sample_weight, offset, exposure, level)
         found.intervals(level)
         return found
@@ -135,7 +136,7 @@ class Intervals:
             raise InputTypeError("level is a table or an array; conf_int takes the rows as X=, by name")
         if method == "wald":
             return self.result_.conf_int(level).loc[list(names_among(columns, self.result_.names))]
-        need_likelihood(self.result_, f"an interval of method={method!r}")
+        (need_objective if method == "profile" else need_likelihood)(self.result_, f"an interval of method={method!r}")
         if X is None:
             raise InputError(f"conf_int(method={method!r}) needs the rows again: give X, y and the weights and offsets "
                              "of the fit")  # fmt: skip
@@ -149,11 +150,19 @@ class Intervals:
 
         maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
         critical(maximum, level)
+        maximum = self._maximum_of_objective(maximum)
         family, links = self._check_parameters()
         infinite = dict(self.separation_.coefficients)
         likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
         rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
         return profile_of(maximum, likelihood, names_among(columns, maximum.names), infinite, rows)
+
+    def _maximum_of_objective(self: Any, maximum: Any) -> Any:
+        """The fit as the maximum of what it maximises: for estimates of reduced bias the penalised likelihood."""
+        if self.bias_reduction is not None and not self.converged_:
+            raise InputError("the fit has not converged, so that its penalised likelihood has no maximum to start "
+                             "from; see the warnings of fit")  # fmt: skip
+        return with_penalty(maximum)
 
     def delta(
         self: Any,

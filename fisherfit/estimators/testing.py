@@ -13,6 +13,7 @@ from ..choices import one_of
 from ..covtypes import read_cov_type
 from ..errors import CovarianceWarning, InputError, frames_inside
 from ..maximum import need_likelihood
+from ..penalised import need_objective
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,13 +100,14 @@ class Testing:
             for name, given in (("cov_type", cov_type), ("groups", groups)):
                 if given is not None:
                     raise InputError(f"{name} is for method='wald'; the {method} test uses the likelihood itself")
-            need_likelihood(self.result_, f"the {TITLES[method].lower()} test")
+            needed = need_objective if method == "lr" else need_likelihood
+            needed(self.result_, f"the {TITLES[method].lower()} test")
             self._need_converged()
             self._say_model_based(f"the {TITLES[method].lower()} test")
             if X is None:
                 raise InputError(f"the {method} test needs the data of the fit; give X and y, or use method='wald'")
             with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-                test, notes = run(self._full(X, y, sample_weight, offset, exposure), found, method)
+                test, notes = run(self._full(X, y, sample_weight, offset, exposure, method == "lr"), found, method)
         for message, kind in notes:
             warnings.warn(message, kind, stacklevel=frames_inside())
         return test
@@ -254,7 +256,9 @@ class Testing:
         one_of("method", method, METHODS)
         if getattr(self, "constraints_", None) is not None:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
-        need_likelihood(self.result_, "analysis of deviance")
+        (need_objective if method == "lr" else need_likelihood)(
+            self.result_, "analysis of deviance" + ("" if method == "lr" else f" with method={method!r}")
+        )
         self._need_converged()
         if method != "wald":
             self._say_model_based("analysis of deviance")
@@ -264,7 +268,7 @@ class Testing:
                 f"{self.result_.cov_type!r}; use model.test on the terms, which takes it"
             )
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            full = self._full(X, y, sample_weight, offset, exposure)
+            full = self._full(X, y, sample_weight, offset, exposure, method == "lr")
             rows, notes = table_of(full, terms_of(self._predictor.terms), kind, method)
         for message, category in notes:
             warnings.warn(message, category, stacklevel=frames_inside())
@@ -370,8 +374,9 @@ class Testing:
                 "the fit has not converged, so that its likelihood cannot be compared; see the warnings of fit"
             )
 
-    def _full(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any) -> Any:
+    def _full(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, lr: bool = False) -> Any:
         """The fit on its rows, as tests see it."""
+        from ..penalised import with_penalty
         from ..testing import full_of
 
         maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
@@ -388,7 +393,7 @@ class Testing:
             matrix, value = matrix / size[:, None], value / size
         bounds_only = held is not None and not (self.boundary_ or {}).get("rows", np.zeros(0)).size
         regular = not self.separation_ and (not self.boundary_ or bounds_only)
-        return full_of(maximum, rows, separated, regular, matrix, value)
+        return full_of(with_penalty(maximum) if lr else maximum, rows, separated, regular, matrix, value)
 
 
 __all__ = ["Testing"]
