@@ -129,6 +129,23 @@ def need_objective(result: Result, what: str) -> None:
     return None
 
 
+def need_plain(result: Result, what: str, instead: str) -> None:
+    """`need_likelihood`, where the penalised likelihood of a fit, if it has one, offers something else.
+
+    Raises
+    ------
+    InputError
+        For probability weights, and for estimates of reduced bias.
+    """
+    kind, predictor = result.bias_reduction, result.predictor
+    if result.weight_type == "probability" or kind is None:
+        return need_likelihood(result, what)
+    if has_objective(kind, predictor.family, predictor.links[0]):
+        raise InputError(f"{what} needs a maximum-likelihood fit, and this one has bias_reduction={kind!r}; {instead}, "
+                         "which goes by its penalised likelihood")  # fmt: skip
+    return need_likelihood(result, what)
+
+
 def with_penalty(maximum: Maximum) -> Maximum:
     """A fit as the maximum of its penalised likelihood; unchanged where there is no penalty."""
     kind, link = maximum.result.bias_reduction, maximum.likelihood.kernels.links[0]
@@ -144,4 +161,4 @@ def with_penalty(maximum: Maximum) -> Maximum:
     return PenalisedMaximum(penalised, m.family, m.theta, m.free, m.null, m.result, m.floor)
 
 
-__all__ = ["PenalisedLikelihood", "has_objective", "need_objective", "with_penalty"]
+__all__ = ["PenalisedLikelihood", "has_objective", "need_objective", "need_plain", "with_penalty"]

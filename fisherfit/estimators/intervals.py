@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import names_among, one_of
 from ..errors import InputError, InputTypeError
-from ..maximum import need_likelihood
-from ..penalised import need_objective, with_penalty
+from ..penalised import need_objective, need_plain, with_penalty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +135,10 @@ class Intervals:
             raise InputTypeError("level is a table or an array; conf_int takes the rows as X=, by name")
         if method == "wald":
             return self.result_.conf_int(level).loc[list(names_among(columns, self.result_.names))]
-        (need_objective if method == "profile" else need_likelihood)(self.result_, f"an interval of method={method!r}")
+        if method == "profile":
+            need_objective(self.result_, "an interval of method='profile'")
+        else:
+            need_plain(self.result_, f"an interval of method={method!r}", "use method='profile'")
         if X is None:
             raise InputError(f"conf_int(method={method!r}) needs the rows again: give X, y and the weights and offsets "
                              "of the fit")  # fmt: skip

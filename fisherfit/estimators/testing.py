@@ -12,8 +12,7 @@ from .. import _threads, labelled
 from ..choices import one_of
 from ..covtypes import read_cov_type
 from ..errors import CovarianceWarning, InputError, frames_inside
-from ..maximum import need_likelihood
-from ..penalised import need_objective
+from ..penalised import need_objective, need_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,8 +99,10 @@ class Testing:
             for name, given in (("cov_type", cov_type), ("groups", groups)):
                 if given is not None:
                     raise InputError(f"{name} is for method='wald'; the {method} test uses the likelihood itself")
-            needed = need_objective if method == "lr" else need_likelihood
-            needed(self.result_, f"the {TITLES[method].lower()} test")
+            if method == "lr":
+                need_objective(self.result_, "the likelihood-ratio test")
+            else:
+                need_plain(self.result_, f"the {TITLES[method].lower()} test", "use method='lr'")
             self._need_converged()
             self._say_model_based(f"the {TITLES[method].lower()} test")
             if X is None:
@@ -256,9 +257,10 @@ class Testing:
         one_of("method", method, METHODS)
         if getattr(self, "constraints_", None) is not None:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
-        (need_objective if method == "lr" else need_likelihood)(
-            self.result_, "analysis of deviance" + ("" if method == "lr" else f" with method={method!r}")
-        )
+        if method == "lr":
+            need_objective(self.result_, "analysis of deviance")
+        else:
+            need_plain(self.result_, f"analysis of deviance by method={method!r}", "use method='lr'")
         self._need_converged()
         if method != "wald":
             self._say_model_based("analysis of deviance")
