@@ -81,6 +81,8 @@ class Problem:
         here = self.phi_of(evaluation, int(free[:p].sum()))
         covariance = np.zeros_like(evaluation.information)
         covariance[np.ix_(free, free)] = factor.inverse()
+        if not np.isfinite(covariance).all():
+            return None
         added = adjustment(
             self.likelihood, self.family, theta, self.kind, here, evaluation.information, covariance, free
         )

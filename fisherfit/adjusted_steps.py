@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import scipy  # its parts are loaded when they are named
 
 from .adjusted_score import Adjusted, Problem
 from .linalg import EPS
@@ -23,13 +24,20 @@ TEDIOUS = 15  # steps after which, and where steps do not shorten the adjusted s
 NEWTON_WIDTH = 200  # coordinates up to which it is: its matrix is made by differences
 DIFFERENCE = 1e-5  # standard errors
 STEEP = 1e-3  # contraction of a step so strong that what it leaves does not count
+HYBRID_WIDTH = 30  # coordinates up to which a zero that steps did not reach is looked for by the hybrid method
+FAR = 1e3  # standard errors: what the residual of a point is at most
+NEARBY = 1e-4  # decrement from which steps lead to a zero that was found
+LEAST = 1e-3  # slope of the adjusted score, in the metric of F (-1 without an adjustment), that is a fall
 PATIENCE = 3  # steps below FLOOR without a new least decrement: what is left is rounding
+
+
+Ended = tuple[Adjusted, int, str, tuple[float, ...]]  # the point, the number of steps, why they ended, decrements
 
 
 def vanish(
     problem: Problem, start: np.ndarray, max_iter: int, tol: float,
     callback: Callable[[int, float, float], None] | None,
-) -> tuple[Adjusted, int, str, tuple[float, ...]] | None:  # fmt: skip
+) -> Ended | None:  # fmt: skip
     """Steps to the zero of the adjusted score: the point, their number, why they ended; None without a start."""
     here = problem.at(start)
     if here is None:
@@ -100,25 +108,10 @@ def _newton(problem: Problem, here: Adjusted) -> Adjusted | None:
 
     Its direction shortens the adjusted score in the metric of this point, whatever the model.
     """
-    columns = np.flatnonzero(problem.free)
-    if columns.size > NEWTON_WIDTH:
+    found = _slopes(problem, here)
+    if found is None:
         return None
-    inner = here.evaluation.information[np.ix_(columns, columns)]
-    root = np.linalg.cholesky(inner / (scale := np.sqrt(inner.diagonal()))[:, None] / scale)
-    slopes = np.empty((columns.size, columns.size))
-    for k, j in enumerate(columns):
-        ends = []
-        for side in (1.0, -1.0):
-            theta = here.theta.copy()
-            theta[j] += side * DIFFERENCE * math.sqrt(here.phi) / scale[k]
-            there = problem.at(theta)
-            if there is None:
-                return None
-            ends.append(there.score[columns])
-        slopes[:, k] = (ends[0] - ends[1]) / (2.0 * DIFFERENCE * math.sqrt(here.phi))
-    # in units of standard errors: the residual L^-1 s and its slopes
-    residual = np.linalg.solve(root, here.score[columns] / scale)
-    matrix = np.linalg.solve(root, slopes / scale[:, None])
+    columns, scale, residual, matrix, _ = found
     inside, *_ = np.linalg.lstsq(matrix, -residual, rcond=1e-12)
     step = np.zeros_like(here.theta)
     step[columns] = inside / scale
@@ -134,6 +127,91 @@ def _newton(problem: Problem, here: Adjusted) -> Adjusted | None:
                 return there
         t *= 0.5
     return None
+
+
+def _slopes(
+    problem: Problem, here: Adjusted
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
+    """The free coordinates and sqrt(diag F); L^-1 s and its slopes, by differences, in coordinates over that; and L.
+
+    L is the root of F scaled by its diagonal. None for too many coordinates, and where something is not finite.
+    """
+    columns = np.flatnonzero(problem.free)
+    if columns.size > NEWTON_WIDTH:
+        return None
+    inner = here.evaluation.information[np.ix_(columns, columns)]
+    scale = np.sqrt(inner.diagonal())
+    try:
+        root = np.linalg.cholesky(inner / scale[:, None] / scale)
+    except np.linalg.LinAlgError:
+        return None
+    slopes = np.empty((columns.size, columns.size))
+    for k, j in enumerate(columns):
+        ends = []
+        for side in (1.0, -1.0):
+            theta = here.theta.copy()
+            theta[j] += side * DIFFERENCE * math.sqrt(here.phi) / scale[k]
+            there = problem.at(theta)
+            if there is None:
+                return None
+            ends.append(there.score[columns])
+        slopes[:, k] = (ends[0] - ends[1]) / (2.0 * DIFFERENCE * math.sqrt(here.phi))
+    residual = np.linalg.solve(root, here.score[columns] / scale)
+    matrix = np.linalg.solve(root, slopes / scale[:, None])
+    if not (np.isfinite(residual).all() and np.isfinite(matrix).all()):
+        return None
+    return columns, scale, residual, matrix, root
+
+
+def elsewhere(problem: Problem, starts: list[np.ndarray], max_iter: int, tol: float) -> Ended | None:
+    """A zero that steps did not reach, by Powell's hybrid method on the score in standard errors; None without one.
+
+    An adjusted score that is no gradient has points where its length is least but not zero, and steps that shorten it
+    end there. Only zeros that the score falls through in all directions count, as at a maximum: at infinity, too, the
+    score vanishes.
+    """
+    columns = np.flatnonzero(problem.free)
+    if columns.size > HYBRID_WIDTH:
+        return None
+
+    def residual(inner: np.ndarray, start: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        theta = start.copy()
+        theta[columns] += inner / scale
+        there = problem.at(theta) if np.isfinite(theta).all() else None
+        if there is None:
+            return np.full(columns.size, FAR)
+        own = np.sqrt(np.maximum(there.evaluation.information.diagonal()[columns], 0.0) / there.phi)
+        return np.clip(there.step[columns] * own, -FAR, FAR)
+
+    for start in starts:
+        here = problem.at(start)
+        if here is None:
+            continue
+        scale = np.sqrt(here.evaluation.information.diagonal()[columns] / here.phi)
+        with np.errstate(all="ignore"):
+            options = {"maxfev": 40 * (columns.size + 1)}
+            found = scipy.optimize.root(
+                residual, np.zeros(columns.size), (start, scale), method="hybr", options=options
+            )
+        theta = start.copy()
+        theta[columns] += found.x / scale
+        near = problem.at(theta) if np.isfinite(theta).all() else None
+        if near is None or not near.decrement < NEARBY:
+            continue
+        there = vanish(problem, theta, min(max_iter, TEDIOUS), tol, None)
+        if there is not None and there[2] == "converged" and _falls(problem, there[0]):
+            return there
+    return None
+
+
+def _falls(problem: Problem, here: Adjusted) -> bool:
+    """True where the adjusted score points back to a zero from all sides, in the Fisher metric."""
+    found = _slopes(problem, here)
+    if found is None:
+        return False
+    *_, matrix, root = found
+    turned = np.linalg.solve(root, matrix.T).T
+    return bool(np.linalg.eigvalsh(0.5 * (turned + turned.T)).max() < -LEAST)
 
 
 def _combined(here: Adjusted, moves: list[tuple[np.ndarray, np.ndarray]], free: np.ndarray) -> np.ndarray:
@@ -166,4 +244,4 @@ def _better(problem: Problem, here: Adjusted, there: Adjusted, t: float) -> bool
     return here.length_of(there.score, problem.free) <= (1.0 - 1e-4 * t) * here.decrement
 
 
-__all__ = ["vanish"]
+__all__ = ["elsewhere", "vanish"]

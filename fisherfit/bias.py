@@ -10,7 +10,7 @@ import numpy as np
 
 from . import separation as sep
 from .adjusted_score import PhiOf, Problem
-from .adjusted_steps import vanish
+from .adjusted_steps import elsewhere, vanish
 from .families import Family, NegativeBinomial
 from .kernels import EXPECTED, VALUE, kernels_of
 from .likelihood import Likelihood
@@ -19,6 +19,8 @@ from .model import Fitted, Model, independent_columns_of
 from .overdispersion import at_bound
 from .solver import natural_gradient
 from .starts import null_start, starting_mean
+
+PATIENT = 20  # max_iter from which on other starts are tried where the steps from one have not arrived
 
 
 def maximise_adjusted(
@@ -64,8 +66,12 @@ def maximise_adjusted(
         again = vanish(problem, np.where(free, at, 0.0), max_iter, tol, callback)
         if again is not None and (found is None or again[2] == "converged" or again[0].decrement < found[0].decrement):
             found = again
-        if again is not None and again[2] in ("converged", "max_iter"):
+        if again is not None and (again[2] == "converged" or (again[2] == "max_iter" and max_iter < PATIENT)):
             break
+    if max_iter >= PATIENT and (found is None or found[2] != "converged"):
+        starts = [np.where(free, at, 0.0) for at in (start, inside, begin) if at is not None]
+        again = elsewhere(problem, starts, max_iter, tol)
+        found, restarts = (again, restarts + 1) if again is not None else (found, restarts)
     if found is None:
         return _nowhere(likelihood, family, begin, free, null, restarts)
     here, n_iter, reason, history = found
@@ -129,12 +135,19 @@ def _nowhere(
 
 
 def shrunken_start(model: Model, free: np.ndarray, begin: np.ndarray) -> np.ndarray | None:
-    """The maximum for responses moved a little towards their mean: finite under separation, and near the answer."""
+    """The maximum for responses moved a little towards a common mean: finite under separation, and near the answer.
+
+    Where all responses are equal, so that their mean is at the end of its range, half an observation is added to it.
+    """
     likelihood = model.likelihood
     if begin.size > likelihood.designs[0].width:
         return None
     mean, _ = likelihood.moments()
     share = free.sum() / (free.sum() + (model.count if model.has_dispersion else max(model.total, 1.0)))
+    if likelihood.kernels.family.name == "binomial":
+        mean = (mean * model.total + 0.5) / (model.total + 1.0)
+    elif mean == 0.0:
+        mean = 0.5 / max(model.total, 0.5)
     moved = replace(likelihood, y=(1.0 - share) * likelihood.y + share * mean)
     found = natural_gradient(replace(model, likelihood=moved), begin, free=free, max_iter=50, tol=1e-6)
     return found.theta if found.converged and np.isfinite(found.theta).all() else None

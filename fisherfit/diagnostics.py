@@ -98,7 +98,10 @@ class Diagnostics:
     @property
     def rank(self) -> int:
         """Number of coefficients of the mean that are estimated."""
-        return int(self.maximum.free[: self.maximum.design.width].sum())
+        maximum, p = self.maximum, self.maximum.design.width
+        if maximum.basis is not None:
+            return maximum.basis.shape[1] - (maximum.theta.size - p)
+        return int(maximum.free[:p].sum())
 
     @cached_property
     def present(self) -> np.ndarray:
@@ -237,14 +240,13 @@ class Diagnostics:
     def _forms(self) -> np.ndarray:
         """x'F^-1 x of every row, F the expected information of the mean's coefficients."""
         p = self.maximum.design.width
-        information = self.maximum.evaluation.information[:p, :p]
-        free, bread = self.maximum.free[:p], np.zeros((p, p))
-        factor = cholesky(information[np.ix_(free, free)])
+        half = self.maximum.of_mean(self.maximum.evaluation.information[:p, :p])
+        factor = cholesky(self.maximum.of_mean(half.T))
         if factor is None:
             raise InputError("the information matrix is not positive definite at the estimates, so that there is no "
                              "leverage (see certificate_ and the warnings of the fit)")  # fmt: skip
-        bread[np.ix_(free, free)] = factor.inverse()
-        return quadratic_forms(self.maximum.likelihood, [inverse_root(bread)])
+        root = np.ascontiguousarray(self.maximum.to_mean(inverse_root(factor.inverse())))
+        return quadratic_forms(self.maximum.likelihood, [root])
 
     @cached_property
     def leverage(self) -> np.ndarray:

@@ -65,7 +65,7 @@ LAYERS = [
     {"columnwise"},
     {"summary", "result"},
     {"maximum"},
-    {"restricted", "penalised"},
+    {"restricted", "penalised", "within"},
     {"model_terms", "hypotheses"},
     {"refit", "restrictions"},
     {"keeping"},

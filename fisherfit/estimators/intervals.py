@@ -149,10 +149,12 @@ class Intervals:
     ) -> Profile:
         """The profiles of some parameters, none of them computed yet."""
         from ..profiles import critical, profile_of
+        from ..within import within
 
-        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
+        matrix = self._equalities("profile", True)
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
         critical(maximum, level)
-        maximum = self._maximum_of_objective(maximum)
+        maximum = self._maximum_of_objective(maximum) if matrix is None else within(maximum, matrix)
         family, links = self._check_parameters()
         infinite = dict(self.separation_.coefficients)
         likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood

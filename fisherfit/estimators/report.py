@@ -94,8 +94,8 @@ def _restrictions(model: Any, family: Family, data: Any) -> Any:
     constraints, limits = getattr(model, "constraints", None), getattr(model, "bounds", None)
     if constraints is None and not limits:
         return None
-    from ..restrictions import read_restrictions
     from ..model_terms import terms_of
+    from ..restrictions import read_restrictions
 
     return read_restrictions(
         constraints, limits, data.design.names, terms_of(data.terms), tuple(list(family.parameters)[1:])
