@@ -380,6 +380,7 @@ class Testing:
         """The fit on its rows, as tests see it."""
         from ..penalised import with_penalty
         from ..testing import full_of
+        from ..within import directions_of
 
         maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
         family, links = self._check_parameters()
@@ -390,6 +391,7 @@ class Testing:
         matrix = value = None
         if held is not None:
             matrix, value = held.active_rows()
+            maximum = replace(maximum, basis=directions_of(maximum, matrix))
             matrix = maximum.contrasts(matrix)
             size = np.linalg.norm(matrix, axis=1)
             matrix, value = matrix / size[:, None], value / size
