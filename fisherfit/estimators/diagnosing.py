@@ -41,8 +41,8 @@ class Diagnosing:
         Raises
         ------
         InputError
-            Where the data are not those of the fit, or the model has so many coefficients that its information was
-            not formed.
+            Where the data are not those of the fit, the model has so many coefficients that its information was not
+            formed, or a bound of a coefficient is reached.
 
         Examples
         --------

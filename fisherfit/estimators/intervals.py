@@ -51,8 +51,8 @@ class Intervals:
         Raises
         ------
         InputError
-            For a name that is no parameter, data other than those of the fit, or sampling weights and estimates of
-            reduced bias, which have no maximum of a likelihood.
+            For a name that is no parameter, data other than those of the fit, sampling weights and estimates of
+            reduced bias that have no likelihood, plain or penalised, and fits under bounds.
 
         Warns
         -----
@@ -62,7 +62,9 @@ class Intervals:
         Notes
         -----
         The quantile is that of the normal law, or of t(df_resid) where the dispersion is estimated; the dispersion
-        stays at its estimate. `cov_type` has no part in it.
+        stays at its estimate. `cov_type` has no part in it. With ``bias_reduction="jeffreys"``, or "mean" and the
+        canonical link, the likelihood is the penalised one that the estimates maximise, with the information of all
+        coefficients in its penalty. Under equality constraints the profile keeps to them.
 
         Examples
         --------

@@ -67,7 +67,7 @@ class Testing:
         ------
         InputError
             For hypotheses that cannot be read, contradict themselves or cannot be tested, and for data that are not
-            those of the fit; for methods "lr" and "score" and estimates of reduced bias.
+            those of the fit; for "score", and for "lr" without a penalised likelihood, with estimates of reduced bias.
 
         Warns
         -----
@@ -234,7 +234,8 @@ class Testing:
         Raises
         ------
         InputError
-            For data that are not those of the fit, probability weights, estimates of reduced bias, Wald tests where
+            For data that are not those of the fit, probability weights, estimates of reduced bias (but for "lr" where
+            they maximise a penalised likelihood, which then stands in place of the likelihood), Wald tests where
             `cov_type` is not "expected" (:meth:`test` takes every covariance), and unknown arguments.
 
         Examples
