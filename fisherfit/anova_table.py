@@ -17,8 +17,8 @@ from . import labelled
 from .errors import ConvergenceWarning, InputError
 from .families import ExponentialDispersion
 from .hypotheses import Hypothesis
-from .maximum import need_likelihood
 from .model_terms import ModelTerm
+from .penalised import need_plain
 from .restricted import directions_left, score_within
 from .result import Result
 from .testing import Full, Lower, effective, exact_fit, score, tail, under, wald_within
@@ -231,7 +231,7 @@ def anova(*models: Any, nested: bool = False) -> pd.DataFrame:
     for model in models:
         if not isinstance(getattr(model, "result_", None), Result):
             raise InputError(f"anova needs fitted models; {type(model).__name__} is not fitted")
-        need_likelihood(model.result_, "a comparison of deviances")
+        need_plain(model.result_, "a comparison of deviances", "use anova or test(method='lr') of the larger model")
     ordered = sorted(models, key=lambda m: -m.result_.df_resid)
     results = [m.result_ for m in ordered]
     top = results[-1]

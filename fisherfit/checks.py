@@ -170,8 +170,10 @@ def zero_inflation(diagnostics: Diagnostics, two_sided: bool = False) -> Check:
         kernels.rows(zero, f, np.ascontiguousarray(eta), kernels.constants, SCORE, u, w)
         odds = np.where(rows, 1.0 / p0 - 1.0, 0.0)
         score = _sum(f * np.where(d.y == 0.0, odds, -1.0))
-    c = np.concatenate([likelihood.weighted_sums(None, u[j], j)[1] for j in range(k)])[d.maximum.free]
-    variance = _sum(f * odds) - float(c @ d.maximum.factor.solve(c))
+    c = np.concatenate([likelihood.weighted_sums(None, u[j], j)[1] for j in range(k)])
+    with np.errstate(all="ignore"):
+        moved = d.maximum.root_of(d.maximum.evaluation).T @ c
+    variance = _sum(f * odds) - float(moved @ moved)
     if not variance > 0.0:
         raise InputError("the expected number of zeros leaves no variance to test with")
     z = score / math.sqrt(variance)
@@ -221,9 +223,8 @@ def link(diagnostics: Diagnostics, powers: int | tuple[int, ...] = 2) -> Check:
     centre = float(w[rows] @ eta[rows] / total)
     spread = math.sqrt(float(w[rows] @ (eta[rows] - centre) ** 2 / total)) or 1.0
     z = np.stack([np.where(rows, ((eta - centre) / spread) ** k, 0.0) for k in added.tolist()])
-    free = maximum.free[:p]
-    information = maximum.evaluation.information[:p, :p][np.ix_(free, free)]
-    cross = np.stack([maximum.likelihood.weighted_sums(None, w * column, 0)[1][free] for column in z])
+    information = maximum.of_mean(maximum.of_mean(maximum.evaluation.information[:p, :p]).T)
+    cross = maximum.of_mean(np.stack([maximum.likelihood.weighted_sums(None, w * column, 0)[1] for column in z]))
     solved = np.linalg.solve(information, cross.T)
     left = (z * w) @ z.T - cross @ solved
     scale = np.sqrt(((z * w) * z).sum(axis=1))

@@ -10,216 +10,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from . import coordinates, labelled
+from . import coordinates
 from . import separation as sep
-from .errors import InputError, InputTypeError
+from .errors import InputError
 from .families import Family
 from .fitting import MOVES, rounding_floor
-from .hypotheses import independent, read_hypothesis, unknown
+from .keeping import Keeping
 from .kernels import EXPECTED
 from .likelihood import Likelihood
 from .linalg import EPS, cholesky
 from .model import Fitted, Model
-from .model_terms import ModelTerm
 from .restricted import Restricted, directions_left
+from .restrictions import Restrictions, feasible_point
 from .solver import Solution, natural_gradient
 from .starts import null_start
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FIXED = 1e-9  # what is left of a coefficient's direction below which it cannot move
 ALIASED = "some columns are combinations of others, and the constraints do not tell them apart; remove columns"
 WRONG = 1e-9  # multipliers, in units of sqrt(F), whose sign is rounding
-
-
-@dataclass(frozen=True, eq=False)
-class Restrictions:
-    """What a fit is to keep to: R b = r, and bounds of every coefficient (infinite for none)."""
-
-    names: tuple[str, ...]
-    matrix: np.ndarray
-    value: np.ndarray
-    text: str
-    lower: np.ndarray
-    upper: np.ndarray
-
-    @property
-    def bounded(self) -> bool:
-        """True where some coefficient has a bound."""
-        return bool(np.isfinite(self.lower).any() or np.isfinite(self.upper).any())
-
-
-def read_restrictions(
-    constraints: Any, bounds: Any, names: tuple[str, ...], terms: tuple[ModelTerm, ...], others: tuple[str, ...] = ()
-) -> Restrictions:
-    """Read and check what ``GLM(constraints=..., bounds=...)`` was given.
-
-    Raises
-    ------
-    InputError
-        For unknown names, and for constraints and bounds that no coefficients satisfy.
-    """
-    p = len(names)
-    lower, upper = np.full(p, -np.inf), np.full(p, np.inf)
-    matrix, value, text = np.zeros((0, p)), np.zeros(0), ""
-    if constraints is not None:
-        if isinstance(constraints, str) and "~" in constraints:
-            raise InputError(f"constraints: {constraints!r} is a formula; write equalities, such as 'x1 + x2 = 1'")
-        found = read_hypothesis(constraints, names, terms)
-        matrix, value, text = found.matrix, found.value, found.text
-    if bounds is not None:
-        if not isinstance(bounds, dict):
-            raise InputTypeError(f"bounds must be a dict such as {{'x1': (0, None)}}, got {bounds!r}")
-        place: dict[str, tuple[int, ...]] = {term.name: term.positions for term in terms}
-        place.update({name: (j,) for j, name in enumerate(names)})
-        for name, pair in bounds.items():
-            if name in others:
-                raise InputError(f"bounds: {name!r} is not a coefficient; its bounds are those of the family")
-            if name not in place:
-                raise unknown(str(name), list(place))
-            low, high = _pair(name, pair)
-            for j in place[name]:
-                lower[j], upper[j] = max(lower[j], low), min(upper[j], high)
-            if low == high:  # an equality
-                rows, right = [*matrix, *np.eye(p)[list(place[name])]], [*value, *[low] * len(place[name])]
-                said = [text] * len(matrix) + [f"{names[j]} = {low:g}" for j in place[name]]
-                text = ", ".join(filter(None, [text, f"{name} = {low:g}"]))
-                held = independent(rows, right, said, text)
-                matrix, value = held.matrix, held.value
-    out = Restrictions(tuple(names), matrix, value, text, lower, upper)
-    if out.bounded and feasible_point(out) is None:
-        raise InputError("no coefficients satisfy the constraints and the bounds together; loosen one of them")
-    return out
-
-
-def _pair(name: str, pair: Any) -> tuple[float, float]:
-    try:
-        low, high = pair
-        low = -math.inf if low is None else float(low)
-        high = math.inf if high is None else float(high)
-    except (TypeError, ValueError):
-        raise InputTypeError(
-            f"bounds: {name!r} needs a pair (lower, upper) with None for no bound, got {pair!r}"
-        ) from None
-    if math.isnan(low) or math.isnan(high) or not low <= high or low == math.inf or high == -math.inf:
-        raise InputError(f"bounds: the lower bound {low:g} of {name!r} is not below its upper bound {high:g}")
-    return low, high
-
-
-def feasible_point(restrictions: Restrictions) -> np.ndarray | None:
-    """Coefficients that satisfy everything, with slopes near zero; None where there are none."""
-    r = restrictions
-    if not len(r.matrix):
-        return np.clip(np.zeros(r.lower.size), r.lower, r.upper)
-    if not r.bounded:
-        return np.asarray(np.linalg.lstsq(r.matrix, r.value, rcond=None)[0])
-    from scipy.optimize import linprog
-
-    p = r.lower.size  # b = plus - minus, the sum of both as small as can be
-    size = np.abs(r.matrix).max(axis=1, keepdims=True)
-    eye = np.eye(p)
-    above, below = np.isfinite(r.upper), np.isfinite(r.lower)
-    found = linprog(
-        np.ones(2 * p), A_eq=np.hstack([r.matrix, -r.matrix]) / size, b_eq=r.value / size[:, 0],
-        A_ub=np.vstack([np.hstack([eye, -eye])[above], np.hstack([-eye, eye])[below]]),
-        b_ub=np.concatenate([r.upper[above], -r.lower[below]]), bounds=(0, None), method="highs",
-    )  # fmt: skip
-    if found.status != 0:
-        return None
-    return np.clip(found.x[:p] - found.x[p:], r.lower, r.upper)
-
-
-@dataclass(frozen=True, eq=False)
-class Keeping:
-    """How a maximum keeps to its restrictions: the free directions, what is held, and the multipliers."""
-
-    restrictions: Restrictions
-    basis: np.ndarray
-    at_lower: tuple[int, ...]
-    at_upper: tuple[int, ...]
-    equality_multipliers: np.ndarray
-    bound_multipliers: np.ndarray
-    fixed: tuple[int, ...]
-    stopped: tuple[int, ...]
-
-    def basis_of_size(self, size: int) -> np.ndarray:
-        """The free directions, where a parameter at its own bound was added behind."""
-        return np.vstack([self.basis, np.zeros((size - len(self.basis), self.basis.shape[1]))])
-
-    @property
-    def at_bound(self) -> dict[int, float]:
-        """Coefficients at a bound, and the bound."""
-        r = self.restrictions
-        return {j: float(r.lower[j]) for j in self.at_lower} | {j: float(r.upper[j]) for j in self.at_upper}
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Constraints:
-    """The restrictions of a fit and their multipliers.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The coefficients, further parameters included.
-    text : str
-        The equalities.
-    matrix, value : arrays of shape (m, p) and (m,)
-        R and r of the equalities R b = r.
-    multipliers : array of shape (m,)
-        By how much the log-likelihood, at the dispersion in use, would rise with r.
-    lower, upper : arrays of shape (p,)
-        Bounds.
-    active : dict
-        Coefficients at a bound: name to (bound, multiplier); the multiplier, at least 0, is by how much the
-        log-likelihood would rise if the bound gave way.
-    """
-
-    names: tuple[str, ...]
-    text: str
-    matrix: np.ndarray
-    value: np.ndarray
-    multipliers: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    active: dict[str, tuple[float, float]]
-
-    def active_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """R and r of what holds as an equality at the maximum, bounds that are reached included."""
-        size = len(self.names)
-        rows = np.zeros((len(self.matrix) + len(self.active), size))
-        rows[: len(self.matrix), : self.matrix.shape[1]] = self.matrix
-        for k, name in enumerate(self.active):
-            rows[len(self.matrix) + k, self.names.index(name)] = 1.0
-        return rows, np.concatenate([self.value, [bound for bound, _ in self.active.values()]])
-
-    def table(self) -> pd.DataFrame:
-        """A line for every equality and every bound that is reached: ``value`` and ``multiplier``."""
-        from .hypotheses import equation
-
-        labels = [equation(row, v, self.names) for row, v in zip(self.matrix, self.value, strict=True)]
-        labels += [f"{name} at its bound" for name in self.active]
-        values = [*self.value.tolist(), *[bound for bound, _ in self.active.values()]]
-        multipliers = [*self.multipliers.tolist(), *[m for _, m in self.active.values()]]
-        return labelled.frame({"value": values, "multiplier": multipliers}, labels)
-
-    def __repr__(self) -> str:
-        bounds = ", ".join(f"{name} at {bound:g}" for name, (bound, _) in self.active.items())
-        return f"Constraints({'; '.join(filter(None, [self.text, bounds])) or 'no bound is reached'})"
-
-
-def constraints_of(keeping: Keeping, names: tuple[str, ...], phi: float) -> Constraints:
-    """What the estimator shows of it."""
-    r = keeping.restrictions
-    scale = phi if phi > 0.0 else float("nan")
-    bounds = list(keeping.at_bound.items())
-    active = {names[j]: (b, float(m) / scale) for (j, b), m in zip(bounds, keeping.bound_multipliers, strict=True)}
-    return Constraints(names, r.text, r.matrix, r.value, keeping.equality_multipliers / scale, r.lower, r.upper, active)
 
 
 def maximise_constrained(
@@ -401,4 +213,4 @@ def _fitted(
     )  # fmt: skip
 
 
-__all__ = ["Constraints", "Restrictions", "maximise_constrained", "read_restrictions"]
+__all__ = ["maximise_constrained"]

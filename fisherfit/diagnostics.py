@@ -99,7 +99,10 @@ class Diagnostics:
     @property
     def rank(self) -> int:
         """Number of coefficients of the mean that are estimated."""
-        return int(self.maximum.free[: self.maximum.design.width].sum())
+        maximum, p = self.maximum, self.maximum.design.width
+        if maximum.basis is not None:
+            return maximum.basis.shape[1] - (maximum.theta.size - p)
+        return int(maximum.free[:p].sum())
 
     @cached_property
     def present(self) -> np.ndarray:
@@ -256,14 +259,12 @@ class Diagnostics:
     def _mean_root(self) -> list[np.ndarray]:
         """R with R R' = F^-1."""
         p = self.maximum.design.width
-        information = self.maximum.evaluation.information[:p, :p]
-        free, bread = self.maximum.free[:p], np.zeros((p, p))
-        factor = cholesky(information[np.ix_(free, free)])
+        half = self.maximum.of_mean(self.maximum.evaluation.information[:p, :p])
+        factor = cholesky(self.maximum.of_mean(half.T))
         if factor is None:
             raise InputError("the information matrix is not positive definite at the estimates, so that there is no "
                              "leverage (see certificate_ and the warnings of the fit)")  # fmt: skip
-        bread[np.ix_(free, free)] = factor.inverse()
-        return [inverse_root(bread)]
+        return [np.ascontiguousarray(self.maximum.to_mean(inverse_root(factor.inverse())))]
 
     def _take_forms(self) -> None:
         """Both kinds of forms in one pass over the rows, where neither is known and they differ."""

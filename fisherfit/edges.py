@@ -47,6 +47,8 @@ class Plane:
 def can_follow(ground: Ground) -> bool:
     """True where the link has an end, and the rows can be held as a dense matrix."""
     lik = ground.likelihood
+    if not lik.by_rows:
+        return False
     lower, upper = _limits(ground)
     dense = lik.n * sum(lik.widths) <= DENSE_LIMIT // 10
     return len(lik.designs) == 1 and dense and bool(np.isfinite(lower) or np.isfinite(upper))

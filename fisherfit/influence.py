@@ -32,7 +32,9 @@ def dfbetas(d: Diagnostics, rows: Any, columns: Any) -> pd.DataFrame:
     """The moves of the estimates in standard errors; see `Diagnostics.dfbetas`."""
     places, chosen = positions(d, rows), coefficients(d, columns)
     maximum, p = d.maximum, d.maximum.design.width
-    error = np.sqrt(maximum.covariance_in_user_units(maximum.phi * maximum.bread).diagonal())[chosen]
+    variance = maximum.covariance_in_user_units(maximum.phi * maximum.bread).diagonal()
+    fixed = maximum.result.standard_errors == 0.0  # by constraints
+    error = np.sqrt(np.where(fixed, np.nan, variance))[chosen]
     slope = np.ones(maximum.theta.size)
     for k, link in enumerate(maximum.likelihood.kernels.links[1:]):
         slope[p + k] = float(link.slope(maximum.theta[p + k]))

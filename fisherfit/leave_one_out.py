@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .errors import InputError
-from .leverage import FULL, inflated, inverse_root, moved_rows, parts_of, products
+from .leverage import FULL, inflated, moved_rows, parts_of, products
 from .likelihood import Likelihood
 from .maximum import Maximum
 from .rowblocks import Pairs, designs_of
@@ -20,11 +20,10 @@ from .rowblocks import Pairs, designs_of
 def observed_root(maximum: Maximum) -> np.ndarray:
     """R with R R' = J^-1 on the free coordinates."""
     try:
-        factor = maximum.factor_of(maximum.observed)
+        return maximum.root_of(maximum.observed)
     except InputError:
         raise InputError("the observed information is not positive definite at the estimates, so that there is no "
                          "one-step estimate without a row") from None  # fmt: skip
-    return inverse_root(maximum.spread(factor.inverse()))
 
 
 def corrected_scores(u: np.ndarray, w: np.ndarray, forms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

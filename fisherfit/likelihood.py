@@ -77,6 +77,7 @@ class Likelihood:
     repeats: np.ndarray | None = None  # how often every row counts, where weights are frequencies
 
     streamed = False
+    by_rows = True  # the objective is the sum of the kernels' over the rows, and nothing more
 
     @property
     def matrix_free(self) -> bool:

@@ -77,7 +77,7 @@ def scores_at(likelihood: Likelihood, thetas: np.ndarray) -> list[Evaluation]:
     """Log-likelihood and score at every row of `thetas`, in one pass where the rows are dense."""
     width = sum(likelihood.widths)
     dense = sum(d.row_size for d in likelihood.designs) >= SPARSEST * width
-    if len(thetas) < FEWEST or not dense:
+    if len(thetas) < FEWEST or not dense or not likelihood.by_rows:
         return [likelihood.evaluate(theta, SCORE) for theta in thetas]
     out: list[Evaluation] = []
     for first in range(0, len(thetas), TOGETHER):

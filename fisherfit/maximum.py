@@ -18,6 +18,7 @@ from .errors import InputError
 from .exact_alpha import exact_information
 from .families import ExponentialDispersion, Family
 from .kernels import EXPECTED, OBSERVED, SCORE
+from .leverage import inverse_root
 from .likelihood import Evaluation, Likelihood
 from .linalg import Factor, cholesky
 from .model import Model, independent_columns_of
@@ -47,7 +48,8 @@ class Maximum:
 
     `theta` has the coefficients of all parameters, `free` says which coordinates are identified, `null` is a basis of
     the combinations of columns of the first parameter that vanish. Rows that are separated have weight zero in the
-    `likelihood`. `phi` is the dispersion in use; `count` is the number of observations, n or the sum of frequencies.
+    `likelihood`. `basis`, (size, q), has the directions that constraints of the fit leave, further parameters last, or
+    is None. `phi` is the dispersion in use; `count` is the number of observations, n or the sum of frequencies.
     """
 
     likelihood: Likelihood
@@ -57,6 +59,7 @@ class Maximum:
     null: np.ndarray
     result: Result
     floor: float = 0.0
+    basis: np.ndarray | None = None
 
     @property
     def design(self) -> Design:
@@ -94,8 +97,7 @@ class Maximum:
         """The evaluation and the linear predictors, in one pass over the rows."""
         eta = np.empty((len(self.likelihood.designs), self.likelihood.n))
         found = self.likelihood.evaluate(self.theta, EXPECTED, eta)
-        exact = exact_information(self.likelihood, self.family, self.theta, found.information, eta)
-        return replace(found, information=exact), eta
+        return replace(found, information=self.exact(self.theta, found.information, eta)), eta
 
     @property
     def evaluation(self) -> Evaluation:
@@ -124,8 +126,11 @@ class Maximum:
         return self.factor_of(self.evaluation)
 
     def factor_of(self, evaluation: Evaluation) -> Factor:
-        """The factor of an information matrix on the free coordinates."""
-        factor = cholesky(evaluation.information[np.ix_(self.free, self.free)])
+        """The factor of an information matrix on the free coordinates, or in the directions of `basis`."""
+        if self.basis is None:
+            factor = cholesky(evaluation.information[np.ix_(self.free, self.free)])
+        else:
+            factor = cholesky(self.basis.T @ evaluation.information @ self.basis)
         if factor is None:
             raise InputError("the information matrix is not positive definite at the estimates; standard errors, "
                              "tests and diagnostics need it to be; see the warnings of the fit")  # fmt: skip
@@ -137,12 +142,47 @@ class Maximum:
         return self.spread(self.factor.inverse())
 
     def spread(self, inner: np.ndarray) -> np.ndarray:
-        """A matrix on the free coordinates as one on all, NaN elsewhere."""
+        """A matrix on the free coordinates as one on all, NaN elsewhere; or one in the directions of `basis`."""
+        if self.basis is not None:
+            return np.asarray(self.basis @ inner @ self.basis.T)
         if self.free.all():
             return inner
         out = np.full((self.free.size, self.free.size), np.nan)
         out[np.ix_(self.free, self.free)] = inner
         return out
+
+    def root_of(self, evaluation: Evaluation) -> np.ndarray:
+        """R with R R' the inverse of an information matrix, as far as theta is free."""
+        inverse = self.factor_of(evaluation).inverse()
+        return inverse_root(self.spread(inverse)) if self.basis is None else self.basis @ inverse_root(inverse)
+
+    def of_mean(self, vectors: np.ndarray) -> np.ndarray:
+        """Rows of functions of the mean's coefficients, (m, p), as functions of what is free of them, (m, q)."""
+        p = self.design.width
+        return vectors[:, self.free[:p]] if self.basis is None else vectors @ self._of_mean
+
+    def to_mean(self, inner: np.ndarray) -> np.ndarray:
+        """What is free of the mean's coefficients, (q, m), as coefficients (p, m)."""
+        p = self.design.width
+        if self.basis is not None:
+            return np.asarray(self._of_mean @ inner)
+        out = np.zeros((p, inner.shape[1]))
+        out[self.free[:p]] = inner
+        return out
+
+    @property
+    def _of_mean(self) -> np.ndarray:
+        assert self.basis is not None
+        further = self.theta.size - self.design.width
+        return self.basis[: self.design.width, : self.basis.shape[1] - further]
+
+    def exact(self, theta: np.ndarray, information: np.ndarray, eta: np.ndarray | None = None) -> np.ndarray:
+        """The expected information at a point, with the exact one of a free alpha; `eta` where it is known."""
+        return exact_information(self.likelihood, self.family, theta, information, eta)
+
+    def constants(self, rows: np.ndarray) -> np.ndarray:
+        """What `contrasts` leave out: nothing."""
+        return np.zeros(len(rows))
 
     def row_scores(self) -> np.ndarray:
         """u of shape (K, n): the score of the linear predictors, row by row (the score of theta is X'u)."""

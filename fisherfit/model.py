@@ -170,7 +170,7 @@ class Fitted:
     )  # bounds of standard errors, if not formed, at phi 1
 
     constant: tuple[float, float] | None = None  # the linear predictor that all rows had at the start, and loglik there
-    keeping: Any = None  # how it keeps to constraints and bounds (`constrained.Keeping`)
+    keeping: Any = None  # how it keeps to constraints and bounds (`keeping.Keeping`)
 
 
 def is_large(likelihood: Likelihood) -> bool:

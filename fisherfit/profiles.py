@@ -7,6 +7,7 @@ Wald intervals; phi stays at its estimate (Venzon & Moolgavkar, 1988; McCullagh 
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,6 @@ from . import _threads, labelled, unbounded
 from .choices import check_level
 from .edges import can_follow, seek_along_edge, top_at_bound
 from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning, frames_inside
-from .exact_alpha import exact_information
 from .kernels import EXPECTED
 from .likelihood import Likelihood
 from .links import Link
@@ -43,6 +43,7 @@ REASONS = {
     "rows": "{side} end of {name!r} is not known: rows at their bound (boundary_) are not followed along a profile",
     "large": "{side} end of {name!r} is not known: the design is too large to find the rows that separate it",
 }
+FIXED = 1e-9  # what is left of the direction of a coefficient, over its value elsewhere, below which it cannot move
 BETTER = 1e-6  # rise of the log-likelihood, over phi, that says that the fit was not at its maximum
 
 
@@ -178,8 +179,7 @@ class Profile:
 
     def _exact(self, theta: np.ndarray, information: np.ndarray) -> np.ndarray:
         """The expected information, from that of a pass."""
-        m = self.maximum
-        return exact_information(m.likelihood, m.family, theta, information)
+        return self.maximum.exact(theta, information)
 
     def _find(self, missing: list[tuple[Curve, float]], method: str) -> None:
         exact = None if method == "profile" else self._exact
@@ -338,17 +338,18 @@ def profile_of(
     at_bound : sequence of int
         Rows at their bound.
     """
-    p, size, family = maximum.design.width, maximum.theta.size, maximum.family
-    links = likelihood.kernels.links
+    size, family, links = maximum.theta.size, maximum.family, likelihood.kernels.links
+    p, head = len(maximum.names) + 1 - len(links), size + 1 - len(links)  # coefficients, and coordinates of them
     least, free = np.full(size, -np.inf), maximum.free.copy()
     for k, support in enumerate(list(family.parameters.values())[1:]):
         if support in ("nonnegative", "positive") and links[1 + k].name == "identity":
-            least[p + k] = 0.0
-        free[p + k] = True  # also where it is at its bound: it may leave that along a profile
+            least[head + k] = 0.0
+        free[head + k] = True  # also where it is at its bound: it may leave that along a profile
     lazy = maximum.model.lazy
     ground = Ground(maximum.likelihood, family, free, maximum.evaluation.loglik, maximum.phi, least,
                     maximum.canonical, lazy, maximum.theta)  # fmt: skip
-    contrasts = maximum.contrasts(np.eye(size))
+    unit = np.eye(len(maximum.names))
+    contrasts, constants = maximum.contrasts(unit), maximum.constants(unit)
     known = list(maximum.names)
     curves = []
     with _threads.single_threaded_blas(), np.errstate(all="ignore"):
@@ -359,7 +360,9 @@ def profile_of(
             j = known.index(name)
             link = links[1 + j - p] if j >= p else None
             scale = float if link is None else partial(_on_scale, link)
-            floor = float(least[j]) if j >= p else -np.inf
+            if constants[j]:
+                scale = partial(operator.add, float(constants[j]))
+            floor = float(least[head + j - p]) if j >= p else -np.inf
             sign = infinite.get(name)
             if sign is not None:
                 below, above = unbounded.sides(sign)
@@ -368,6 +371,9 @@ def profile_of(
                 reasons = ("infinite" if below else lost, "infinite" if above else lost)
                 start = None if there is None else there.theta
                 curves.append(Curve(name, contrasts[j], there, start, reasons, floor, scale))
+                continue
+            if not np.linalg.norm(contrasts[j]) > FIXED * np.abs(constants[j]):  # by constraints
+                curves.append(Curve(name, contrasts[j], None, None, ("exact", "exact"), floor, scale))
                 continue
             missing = np.isnan(maximum.result.standard_errors[j]) and j < p
             if at_bound and maximum.phi > 0.0 and not maximum.null.shape[1] and can_follow(ground):

@@ -93,9 +93,14 @@ def score_within(point: Maximum, basis: np.ndarray) -> float:
 def nearest(maximum: Maximum, matrix: np.ndarray, value: np.ndarray) -> np.ndarray:
     """The point with `matrix` theta = `value` that is nearest to the maximum in the Fisher metric."""
     free = maximum.free
+    gap = matrix @ maximum.theta - value
+    if maximum.basis is not None:
+        root = maximum.root_of(maximum.evaluation)
+        inner = root.T @ matrix.T
+        step, *_ = np.linalg.lstsq(inner.T @ inner, gap, rcond=None)
+        return np.asarray(maximum.theta - root @ (inner @ step))
     inside = matrix[:, free]
     solved = np.stack([maximum.factor.solve(row) for row in inside], axis=1)
-    gap = matrix @ maximum.theta - value
     step, *_ = np.linalg.lstsq(inside @ solved, gap, rcond=None)
     out = maximum.theta.copy()
     out[free] -= solved @ step

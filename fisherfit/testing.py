@@ -57,6 +57,8 @@ class HypothesisTest:
         What is to be known of the result; empty in most cases.
     cov_type : str
         The covariance of a Wald test; empty for the others.
+    penalised : bool
+        True where the likelihood is that of an estimate of reduced bias, with its penalty.
 
     Examples
     --------
@@ -74,6 +76,7 @@ class HypothesisTest:
     hypothesis: str
     note: str = ""
     cov_type: str = ""
+    penalised: bool = False
 
     @property
     def pvalue(self) -> float:
@@ -87,7 +90,8 @@ class HypothesisTest:
         size = f"{self.statistic:.4f}" if plain else f"{self.statistic:.4g}"
         note = f"\nNote: {self.note}" if self.note else ""
         by = covariance_shown(self.cov_type, " ({})")
-        what = f"{TITLES[self.method]} test of {self.hypothesis}{by}"
+        title = "Penalised likelihood-ratio" if self.penalised else TITLES[self.method]
+        what = f"{title} test of {self.hypothesis}{by}"
         return f"{what}: {self.distribution}({degrees}) = {size}, {p}{note}"
 
 
@@ -150,6 +154,11 @@ class Full:
     matrix: np.ndarray
     value: np.ndarray
     basis: np.ndarray
+
+    @property
+    def penalised(self) -> bool:
+        """True where the likelihood has a penalty."""
+        return not self.maximum.likelihood.by_rows
 
     @property
     def constrained(self) -> bool:
@@ -236,7 +245,7 @@ def under(full: Full, matrix: np.ndarray, value: np.ndarray) -> Lower:
         held: Held = maximise_within(maximum, both, right)
         if held.converged and np.isfinite(held.loglik):
             return Lower(held.loglik, maximum.evaluation.loglik, held.theta, True, True, full.separated)
-        if full.constrained:
+        if full.constrained or full.penalised:
             return Lower(held.loglik, maximum.evaluation.loglik, held.theta, False, False, full.separated)
     upper = _refit(full, full.matrix, full.value).loglik
     again = _refit(full, both, right)
@@ -337,7 +346,8 @@ def run(full: Full, hypothesis: Hypothesis, method: str) -> tuple[HypothesisTest
         there = replace(maximum, theta=lower.theta)
         chi2 = chi2 if there.evaluation.score[-1] > 0.0 else 0.0
     text = " ".join(message for message, _ in notes)
-    return outcome(chi2, len(matrix), method, maximum.result, hypothesis.text, text, bar), notes
+    test = outcome(chi2, len(matrix), method, maximum.result, hypothesis.text, text, bar)
+    return replace(test, penalised=full.penalised), notes
 
 
 __all__ = ["HypothesisTest", "effective", "likelihood_ratio", "run", "score", "under", "wald"]

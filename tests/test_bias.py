@@ -490,3 +490,35 @@ def test_the_bias_falls():
     assert abs(found["mean"][:, 1].mean() - 1.0) < 3.0 * error + 0.02
     below = float(np.mean(found["median"][:, 1] < 1.0))
     assert abs(below - 0.5) < 3.0 * 0.5 / np.sqrt(runs) + 0.01
+
+
+@pytest.mark.parametrize("link", ["logit", "probit", "cloglog", "loglog"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_equal_responses(link, kind):
+    """All responses are 0, or all 1, as in folds of a cross-validation: finite estimates that go by the definition."""
+    x = np.random.default_rng(7).standard_normal((21, 1))
+    for y in (np.zeros(21), np.ones(21)):
+        model = ff.GLM("binomial", link, bias_reduction=kind).fit(x, y)
+        assert model.converged_
+        assert Rows("binomial", link, design_of(x), y).distance(model.result_.coefficients, kind) < 1e-7
+        assert np.all(np.abs(model.predict(x) - y) < 0.2)
+
+
+def test_a_zero_that_steps_do_not_reach_is_looked_for():
+    """Steps that shorten the adjusted score end where its length is least, which need not be at its zero."""
+    x = np.array([[-1.61, 1.56, -2.29], [-0.4, -0.55, 0.43], [1.93, -0.24, 1.74], [0.07, 1.9, 1.31], [0.08, 0.47, -0.55],
+                  [-1.81, 1.81, 0.13], [1.5, 0.3, 1.75], [0.91, 0.09, -0.45], [-0.53, 0.35, 0.33]])  # fmt: skip
+    y = np.array([0.52, 1.3, 1.94, 0.19, 1.97, 0.14, 0.77, 4.88, 0.35])
+    for kind in KINDS:
+        model = ff.GLM("inverse_gaussian", "log", bias_reduction=kind).fit(x, y)
+        assert model.converged_
+        rows = Rows("inverse_gaussian", "log", design_of(x), y, phi=model.result_.dispersion)
+        assert rows.distance(model.result_.coefficients, kind) < 1e-6
+
+
+def test_no_zero_is_said():
+    """An inverse link far from the data: the adjusted score of the gamma family has no zero near them."""
+    x = np.array([[0.9], [-1.2], [0.3], [1.6], [-0.5]])
+    with pytest.warns(ff.ConvergenceWarning, match="no zero of the adjusted score was found"):
+        model = ff.GLM("gamma", "inverse", bias_reduction="jeffreys").fit(x, [9.0, 0.1, 0.2, 0.1, 4.0])
+    assert not model.converged_

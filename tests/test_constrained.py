@@ -250,6 +250,14 @@ def test_what_is_not_there():
     for call in (model.hauck_donner, model.anova, model.standard_errors, model._at_maximum):
         with pytest.raises(ff.InputError, match="constraints"):
             call(X, y)
+    bounded = fit("poisson", bounds={"a": (None, 10)})
+    with pytest.raises(ff.InputError, match="under bounds of coefficients"):
+        bounded.profile(X, y)
+    np.testing.assert_allclose(bounded.diagnostics(X, y).leverage, fit("poisson").diagnostics(X, y).leverage, rtol=1e-7)
+    with pytest.warns(ff.BoundaryWarning):
+        stopped = fit("poisson", bounds={"a": (None, 0.1)})
+    with pytest.raises(ff.InputError, match="hold the coefficients that are at their bound by equalities"):
+        stopped.diagnostics(X, y)
 
 
 def test_a_refit_forgets_and_a_clone_keeps():
@@ -293,3 +301,60 @@ def test_a_bound_that_holds_leaves_no_variance():
     np.testing.assert_allclose(
         np.sqrt(np.diag(found)), fit("poisson", bounds={"a": (None, 0.1)}, cov_type="HC0").result_.bse, rtol=1e-9
     )
+
+
+@pytest.mark.parametrize("method", ["profile", "score"])
+@pytest.mark.parametrize("family", ["poisson", "binomial", "gamma", "negative_binomial"])
+def test_profiles_are_those_of_fewer_columns(family, method):
+    y = RESPONSE[family]
+    model = fit(family, constraints="a + d = 0.3, b = 0.004")
+    fewer, shift = pd.DataFrame({"a": X["a"] - X["d"], "c": X["c"]}), 0.3 * X["d"] + 0.004 * X["b"]
+    other = ff.GLM(family).fit(fewer, y, offset=shift)
+    found = model.conf_int(method=method, X=X, y=y)
+    truth = other.conf_int(method=method, X=fewer, y=y, offset=shift)
+    np.testing.assert_allclose(found.loc[truth.index], truth, rtol=1e-7)
+    np.testing.assert_allclose(found.loc["d"], 0.3 - truth.loc["a"].to_numpy()[::-1], rtol=1e-7)
+    assert found.loc["b"].tolist() == pytest.approx([0.004, 0.004], rel=1e-12)
+    ours, theirs = model.profile(X, y).trace("a"), other.profile(fewer, y, offset=shift).trace("a")
+    assert ours["loglik"].max() == pytest.approx(theirs["loglik"].max(), rel=1e-9)
+    assert np.interp(0.35, ours["value"], ours["tau"]) == pytest.approx(
+        np.interp(0.35, theirs["value"], theirs["tau"]), abs=0.05
+    )
+
+
+@pytest.mark.parametrize("family", ["poisson", "binomial", "gamma", "negative_binomial"])
+def test_diagnostics_are_those_of_fewer_columns(family):
+    y = RESPONSE[family]
+    model = fit(family, constraints="a + d = 0.3, b = 0.004")
+    fewer, shift = pd.DataFrame({"a": X["a"] - X["d"], "c": X["c"]}), 0.3 * X["d"] + 0.004 * X["b"]
+    other = ff.GLM(family).fit(fewer, y, offset=shift)
+    found, truth = model.diagnostics(X, y), other.diagnostics(fewer, y, offset=shift)
+    assert found.leverage.sum() == pytest.approx(3.0, rel=1e-10)
+    assert found.rank == truth.rank == 3
+    for name in ("leverage", "std_deviance", "cooks_distance", "resid_quantile", "loo_log_score"):
+        np.testing.assert_allclose(getattr(found, name), getattr(truth, name), rtol=1e-6, atol=1e-9)
+    names, rows = ["Intercept", "a", "c"], list(range(12))
+    np.testing.assert_allclose(found.loo_estimates(rows)[names], truth.loo_estimates(rows)[names], rtol=1e-7)
+    np.testing.assert_allclose(found.dfbetas(rows)[names], truth.dfbetas(rows)[names], rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.dfbetas(rows)["d"], -found.dfbetas(rows)["a"], rtol=1e-6, atol=1e-9)
+    assert found.dfbetas(rows)["b"].isna().all()
+    np.testing.assert_allclose(found.loo_estimates(rows)["b"], 0.004, rtol=1e-9)
+    assert ff.checks.link(found).p_value == pytest.approx(ff.checks.link(truth).p_value, rel=1e-6)
+    if family in ("poisson", "negative_binomial"):
+        ours, theirs = ff.checks.zero_inflation(found), ff.checks.zero_inflation(truth)
+        assert ours.statistic == pytest.approx(theirs.statistic, rel=1e-7)
+
+
+def test_what_constraints_tell_apart_has_covariances_and_diagnostics():
+    data = ff.datasets.load("warpbreaks")
+    dummies = pd.get_dummies(data["tension"], dtype=float)
+    model = ff.GLM("poisson", constraints="L + M + H = 0").fit(dummies, data["breaks"])
+    plain = ff.GLM("poisson", formula="breaks ~ tension").fit(data)
+    y = data["breaks"]
+    np.testing.assert_allclose(model.diagnostics(dummies, y).leverage, plain.diagnostics(data).leverage, rtol=1e-9)
+    np.testing.assert_allclose(model.covariance(dummies, y), model.result_.cov_params(), rtol=1e-7)
+    statistic = model.test("L = M", method="lr", X=dummies, y=y).statistic
+    assert statistic == pytest.approx(plain.test("tension[T.M] = 0", method="lr", X=data).statistic, rel=1e-8)
+    ends = model.conf_int(method="profile", X=dummies, y=y)
+    assert (ends["lower"] < model.result_.params).all()
+    assert (model.result_.params < ends["upper"]).all()

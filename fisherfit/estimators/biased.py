@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..bias import PhiOf, adjusted_with_bound, maximise_adjusted
+from ..adjusted_score import PhiOf
+from ..bias import adjusted_with_bound, maximise_adjusted
 from ..errors import InputError
 from ..families import Family, NegativeBinomial
 from ..fitting import rounding_floor

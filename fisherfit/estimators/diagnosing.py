@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +41,8 @@ class Diagnosing:
         Raises
         ------
         InputError
-            Where the data are not those of the fit, or the model has so many coefficients that its information was
-            not formed.
+            Where the data are not those of the fit, the model has so many coefficients that its information was not
+            formed, or a bound of a coefficient is reached.
 
         Examples
         --------
@@ -56,8 +57,12 @@ class Diagnosing:
         """
         from ..diagnostics import Diagnostics
         from ..table import read_table
+        from ..within import directions_of
 
-        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
+        matrix = self._equalities("set of diagnostics", False)
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
+        if matrix is not None:
+            maximum = replace(maximum, basis=directions_of(maximum, matrix))
         n = data.design.n
         trials = np.ones(n) if data.trials is None else np.where(data.trials > 0.0, data.trials, 1.0)
         kernel = data.weight  # of all repetitions of a row, times the trials

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,10 @@ class Inferring:
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             floor = rounding_floor(likelihood, family, self.result_.nobs) if family.has_dispersion else 0.0
             maximum = at_maximum(likelihood, family, self.result_, separated, floor)
+            if hasattr(self, "constraints_"):  # they tell columns apart that are combinations of others
+                free = maximum.free.copy()
+                free[: maximum.design.width] = True
+                maximum = replace(maximum, free=free, null=maximum.null[:, :0])
             if self.converged_ and self.result_.dispersion > 0.0 and not self.boundary_:
                 far = self._distance(family, maximum)
                 if not far < FAR or not math.isclose(self._observations(data), self.result_.nobs, rel_tol=1e-9):
@@ -94,7 +99,7 @@ class Inferring:
     def _distance(self: Any, family: Any, maximum: Maximum) -> float:
         """How far the estimates are from those of these rows, in standard errors."""
         if self.bias_reduction is not None:
-            from ..bias import adjusted_distance
+            from ..adjusted_score import adjusted_distance
 
             return adjusted_distance(
                 maximum.likelihood, family, maximum.theta, self.bias_reduction, maximum.phi, maximum.free
@@ -117,6 +122,20 @@ class Inferring:
         from ..restricted import directions_left
 
         return directions_left(maximum.contrasts(held.active_rows()[0]), maximum.free)
+
+    def _equalities(self: Any, what: str, any_bound: bool) -> np.ndarray | None:
+        """R of the constraints of the fit; an error for bounds, or for bounds that are reached; None without any."""
+        held = getattr(self, "constraints_", None)
+        if held is None:
+            return None
+        bounded = bool((np.isfinite(held.lower) | np.isfinite(held.upper))[held.lower < held.upper].any())
+        if held.active or (bounded and any_bound):
+            raise InputError(f"{what} under bounds of coefficients would have to follow them from one to the other and "
+                             "is not there; it is under equalities (constraints='...'): hold the coefficients that are "
+                             "at their bound by equalities, or fit without bounds")  # fmt: skip
+        if not self.converged_:
+            raise InputError(f"the constrained fit has not converged, so that there is no {what}; see its warnings")
+        return held.active_rows()[0] if len(held.matrix) else None
 
     def _separated(self: Any, data: Prepared) -> np.ndarray:
         """The rows that are separated, as the fit numbers them; empty where there are none."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..choices import names_among, one_of
 from ..errors import InputError, InputTypeError
-from ..maximum import need_likelihood
+from ..penalised import need_objective, need_plain, with_penalty
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,8 +51,8 @@ class Intervals:
         Raises
         ------
         InputError
-            For a name that is no parameter, data other than those of the fit, or sampling weights and estimates of
-            reduced bias, which have no maximum of a likelihood.
+            For a name that is no parameter, data other than those of the fit, sampling weights and estimates of
+            reduced bias that have no likelihood, plain or penalised, and fits under bounds.
 
         Warns
         -----
@@ -62,7 +62,9 @@ class Intervals:
         Notes
         -----
         The quantile is that of the normal law, or of t(df_resid) where the dispersion is estimated; the dispersion
-        stays at its estimate. `cov_type` has no part in it.
+        stays at its estimate. `cov_type` has no part in it. With ``bias_reduction="jeffreys"``, or "mean" and the
+        canonical link, the likelihood is the penalised one that the estimates maximise, with the information of all
+        coefficients in its penalty. Under equality constraints the profile keeps to them.
 
         Examples
         --------
@@ -76,7 +78,7 @@ class Intervals:
         width      0.1247  0.2030
         """
         self._check_fitted()
-        need_likelihood(self.result_, "a profile of the likelihood")
+        need_objective(self.result_, "a profile of the likelihood")
         found = self._profile(X, y, columns, sample_weight, offset, exposure, level)
         found.intervals(level)
         return found
@@ -135,7 +137,10 @@ class Intervals:
             raise InputTypeError("level is a table or an array; conf_int takes the rows as X=, by name")
         if method == "wald":
             return self.result_.conf_int(level).loc[list(names_among(columns, self.result_.names))]
-        need_likelihood(self.result_, f"an interval of method={method!r}")
+        if method == "profile":
+            need_objective(self.result_, "an interval of method='profile'")
+        else:
+            need_plain(self.result_, f"an interval of method={method!r}", "use method='profile'")
         if X is None:
             raise InputError(f"conf_int(method={method!r}) needs the rows again: give X, y and the weights and offsets "
                              "of the fit")  # fmt: skip
@@ -146,14 +151,24 @@ class Intervals:
     ) -> Profile:
         """The profiles of some parameters, none of them computed yet."""
         from ..profiles import critical, profile_of
+        from ..within import within
 
-        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure)
+        matrix = self._equalities("profile", True)
+        maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
         critical(maximum, level)
+        maximum = self._maximum_of_objective(maximum) if matrix is None else within(maximum, matrix)
         family, links = self._check_parameters()
         infinite = dict(self.separation_.coefficients)
         likelihood = self._likelihood(data, family, links) if infinite else maximum.likelihood
         rows = list(self.boundary_.get("rows", ())) if self.boundary_ else []
         return profile_of(maximum, likelihood, names_among(columns, maximum.names), infinite, rows)
+
+    def _maximum_of_objective(self: Any, maximum: Any) -> Any:
+        """The fit as the maximum of what it maximises: for estimates of reduced bias the penalised likelihood."""
+        if self.bias_reduction is not None and not self.converged_:
+            raise InputError("the fit has not converged, so that its penalised likelihood has no maximum to start "
+                             "from; see the warnings of fit")  # fmt: skip
+        return with_penalty(maximum)
 
     def delta(
         self: Any,

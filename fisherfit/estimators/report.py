@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import coordinates
 from ..adjustments import is_unbiased
+from ..bias import PATIENT
 from ..blocks import Design
 from ..errors import (
     BoundaryWarning,
@@ -94,8 +95,8 @@ def _restrictions(model: Any, family: Family, data: Any) -> Any:
     constraints, limits = getattr(model, "constraints", None), getattr(model, "bounds", None)
     if constraints is None and not limits:
         return None
-    from ..constrained import read_restrictions
     from ..model_terms import terms_of
+    from ..restrictions import read_restrictions
 
     return read_restrictions(
         constraints, limits, data.design.names, terms_of(data.terms), tuple(list(family.parameters)[1:])
@@ -289,10 +290,14 @@ def _assemble(model: Any, family: Family, data: Any, likelihood: Likelihood, fit
         from ..errors import ConvergenceWarning
 
         why = REASONS.get(fitted.reason, fitted.reason).format(max_iter=model.max_iter)
-        notes.append((
-            f"not converged after {fitted.n_iter} steps: {why} (distance {fitted.decrement:.1e} standard errors). "
-            "Estimates and standard errors are not at the maximum; check the scale of the data, or give start_params",
-            ConvergenceWarning))  # fmt: skip
+        advice = ("Estimates and standard errors are not at the maximum; check the scale of the data, or give "
+                  "start_params")  # fmt: skip
+        searched = model.bias_reduction is not None and int(model.max_iter) >= PATIENT
+        if searched and fitted.reason in ("stalled", "max_iter"):
+            why = "no zero of the adjusted score was found, and in so small a sample there may be none"
+            advice = "Take another bias_reduction, the canonical link or fewer columns, or give start_params"
+        far = f"distance {fitted.decrement:.1e} standard errors"
+        notes.append((f"not converged after {fitted.n_iter} steps: {why} ({far}). {advice}", ConvergenceWarning))
 
     llf, llnull = likelihoods(model, family, phi_likelihood, objective, ml, phi, count, exact, empty)
     null_deviance = empty[1]
@@ -399,7 +404,7 @@ def _keep_to(
 
 
 def _shown(keeping: Any, names: tuple[str, ...], phi: float) -> Any:
-    from ..constrained import constraints_of
+    from ..keeping import constraints_of
 
     return constraints_of(keeping, names, phi)
 

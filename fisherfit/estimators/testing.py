@@ -12,7 +12,7 @@ from .. import _threads, labelled
 from ..choices import one_of
 from ..covtypes import read_cov_type
 from ..errors import CovarianceWarning, InputError, frames_inside
-from ..maximum import need_likelihood
+from ..penalised import need_objective, need_plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +67,7 @@ class Testing:
         ------
         InputError
             For hypotheses that cannot be read, contradict themselves or cannot be tested, and for data that are not
-            those of the fit; for methods "lr" and "score" and estimates of reduced bias.
+            those of the fit; for "score", and for "lr" without a penalised likelihood, with estimates of reduced bias.
 
         Warns
         -----
@@ -99,13 +99,16 @@ class Testing:
             for name, given in (("cov_type", cov_type), ("groups", groups)):
                 if given is not None:
                     raise InputError(f"{name} is for method='wald'; the {method} test uses the likelihood itself")
-            need_likelihood(self.result_, f"the {TITLES[method].lower()} test")
+            if method == "lr":
+                need_objective(self.result_, "the likelihood-ratio test")
+            else:
+                need_plain(self.result_, f"the {TITLES[method].lower()} test", "use method='lr'")
             self._need_converged()
             self._say_model_based(f"the {TITLES[method].lower()} test")
             if X is None:
                 raise InputError(f"the {method} test needs the data of the fit; give X and y, or use method='wald'")
             with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-                test, notes = run(self._full(X, y, sample_weight, offset, exposure), found, method)
+                test, notes = run(self._full(X, y, sample_weight, offset, exposure, method == "lr"), found, method)
         for message, kind in notes:
             warnings.warn(message, kind, stacklevel=frames_inside())
         return test
@@ -231,7 +234,8 @@ class Testing:
         Raises
         ------
         InputError
-            For data that are not those of the fit, probability weights, estimates of reduced bias, Wald tests where
+            For data that are not those of the fit, probability weights, estimates of reduced bias (but for "lr" where
+            they maximise a penalised likelihood, which then stands in place of the likelihood), Wald tests where
             `cov_type` is not "expected" (:meth:`test` takes every covariance), and unknown arguments.
 
         Examples
@@ -254,7 +258,10 @@ class Testing:
         one_of("method", method, METHODS)
         if getattr(self, "constraints_", None) is not None:
             raise InputError("anova drops whole terms, which the constraints of this fit tie to others; use model.test")
-        need_likelihood(self.result_, "analysis of deviance")
+        if method == "lr":
+            need_objective(self.result_, "analysis of deviance")
+        else:
+            need_plain(self.result_, f"analysis of deviance by method={method!r}", "use method='lr'")
         self._need_converged()
         if method != "wald":
             self._say_model_based("analysis of deviance")
@@ -264,7 +271,7 @@ class Testing:
                 f"{self.result_.cov_type!r}; use model.test on the terms, which takes it"
             )
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            full = self._full(X, y, sample_weight, offset, exposure)
+            full = self._full(X, y, sample_weight, offset, exposure, method == "lr")
             rows, notes = table_of(full, terms_of(self._predictor.terms), kind, method)
         for message, category in notes:
             warnings.warn(message, category, stacklevel=frames_inside())
@@ -370,9 +377,11 @@ class Testing:
                 "the fit has not converged, so that its likelihood cannot be compared; see the warnings of fit"
             )
 
-    def _full(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any) -> Any:
+    def _full(self: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, lr: bool = False) -> Any:
         """The fit on its rows, as tests see it."""
+        from ..penalised import with_penalty
         from ..testing import full_of
+        from ..within import directions_of
 
         maximum, data = self._at_maximum(X, y, sample_weight, offset, exposure, constrained=True)
         family, links = self._check_parameters()
@@ -383,12 +392,13 @@ class Testing:
         matrix = value = None
         if held is not None:
             matrix, value = held.active_rows()
+            maximum = replace(maximum, basis=directions_of(maximum, matrix))
             matrix = maximum.contrasts(matrix)
             size = np.linalg.norm(matrix, axis=1)
             matrix, value = matrix / size[:, None], value / size
         bounds_only = held is not None and not (self.boundary_ or {}).get("rows", np.zeros(0)).size
         regular = not self.separation_ and (not self.boundary_ or bounds_only)
-        return full_of(maximum, rows, separated, regular, matrix, value)
+        return full_of(with_penalty(maximum) if lr else maximum, rows, separated, regular, matrix, value)
 
 
 __all__ = ["Testing"]
