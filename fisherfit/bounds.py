@@ -41,6 +41,13 @@ def eta_range(link: str, support: str) -> tuple[float, float]:
     return -np.inf, np.inf
 
 
+def one_sided(link: str, support: str, eta: float) -> tuple[float, float]:
+    """`eta_range`, or for 1 / eta the side of its pole that `eta` is on: a path from there does not cross it."""
+    if link == "inverse" and support == "real":
+        return (0.0, np.inf) if eta > 0.0 else (-np.inf, 0.0)
+    return eta_range(link, support)
+
+
 def attainable(family: str, link: str, y: np.ndarray, lower: float, upper: float) -> tuple[np.ndarray, np.ndarray]:
     """True for the rows whose likelihood is finite with the linear predictor at its lower, its upper end."""
     none = np.zeros(y.size, bool)
@@ -91,7 +98,10 @@ def maximise(
         rows = sorted(active)
         held = x[np.ix_(np.array(rows, dtype=int), columns)]
         basis = linalg.null_space(held / np.linalg.norm(held, axis=1)[:, None]) if rows else np.eye(columns.size)
-        step = basis @ _newton(basis.T @ f @ basis, basis.T @ s)
+        inner = _newton(basis.T @ f @ basis, basis.T @ s)
+        if inner is None:  # no information, and so no certificate: the likelihood has underflowed, say
+            return Bounded(theta, np.array(rows, int), loglik, score, information, np.inf, iteration, False)
+        step = basis @ inner
         decrement = abs(float(s @ step)) / phi
         if decrement <= tol or (decrement <= 1e-12 and decrement >= 0.25 * previous) or basis.shape[1] == 0:
             previous = np.inf
@@ -168,8 +178,8 @@ def _state(
     return eta, float(loglik), np.ascontiguousarray(u[0]), np.ascontiguousarray(w[0])
 
 
-def _newton(information: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """The Newton step, damped where the observed information is not positive definite."""
+def _newton(information: np.ndarray, score: np.ndarray) -> np.ndarray | None:
+    """The Newton step, damped where the observed information is not positive definite; None where there is none."""
     if score.size == 0:
         return score
     damping = 0.0
@@ -179,4 +189,4 @@ def _newton(information: np.ndarray, score: np.ndarray) -> np.ndarray:
         if factor is not None and factor.reciprocal_condition > 1e-15:
             return factor.solve(score)
         damping = max(10.0 * damping, 1e-8)
-    return np.zeros_like(score)
+    return None

@@ -107,7 +107,7 @@ def maximise(
                 natural_gradient(model, origin, free=kept, max_iter=max_iter, tol=tol, callback=callback),
             )
             solution = again if again.converged else solution
-    if solution.reason == "infeasible" and not likelihood.designs[0].intercept:
+    if solution.reason == "infeasible":
         likelihood.hold()
         inner = None if likelihood.streamed else interior_start(likelihood, family)
         if inner is not None:
