@@ -14,6 +14,8 @@ from .likelihood import Likelihood, dense_design
 from .linalg import cholesky
 from .model import DENSE_LIMIT
 
+SMALL = 5_000  # rows times columns up to which several starts cost next to nothing
+
 
 def starting_mean(family: Family, y: np.ndarray, weight: np.ndarray) -> tuple[float, ...]:
     """Starting values of the parameters, off the ends of their ranges."""
@@ -133,6 +135,23 @@ def _least_squares_start(likelihood: Likelihood, family: Family, eta: float) -> 
     if factor is None:
         return np.asarray(np.linalg.lstsq(gram, right, rcond=None)[0]) if np.all(np.isfinite(gram)) else np.zeros(p)
     return factor.solve(right)
+
+
+def may_have_several(likelihood: Likelihood) -> bool:
+    """True where the likelihood is known to have several maxima at times, and the rows are few."""
+    name, link = likelihood.kernels.family.name, likelihood.kernels.links[0].name
+    hollow = (name == "binomial" and link == "cauchit") or (
+        name == "normal" and (link == "sqrt" or link.startswith("power"))
+    )
+    return hollow and not likelihood.streamed and likelihood.n * sum(likelihood.widths) <= SMALL
+
+
+def further_starts(likelihood: Likelihood, family: Family) -> list[np.ndarray]:
+    """Other starts: the null start moved at random by about a third of its linear predictor, and by as much."""
+    rng = np.random.default_rng(0)
+    begin = null_start(likelihood, family)
+    size = np.abs(likelihood.linear_predictor(begin)).mean() or 1.0
+    return [begin + share * size * rng.standard_normal(begin.size) for share in (0.3, 0.3, 1.0, 1.0, 3.0, 3.0)]
 
 
 def _solve_by_products(likelihood: Likelihood, weight: np.ndarray, u: np.ndarray) -> np.ndarray:
