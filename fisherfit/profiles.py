@@ -17,6 +17,7 @@ import numpy as np
 
 from . import _threads, labelled, unbounded
 from .choices import check_level
+from .creeping import creep
 from .edges import can_follow, seek_along_edge, top_at_bound
 from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning, frames_inside
 from .exact_alpha import exact_information
@@ -98,6 +99,8 @@ class Curve:
         found = yield from seek(self.ground, self.c, target, marks, self.floor, exact)
         if found.reason in ("edge", "failed") and exact is None and self.start is None and can_follow(self.ground):
             found = seek_along_edge(self.ground, self.c, target, unit)
+        elif found.reason == "failed" and not self.ground.lazy:
+            found = creep(self.ground, self.c, target, marks[0], self.floor, exact)
         elif found.reason == "edge" and int(self.ground.free.sum()) > 1:  # of the ridge, which may go on along it
             found = End(np.nan, "rows", found.mark)
         return found

@@ -140,10 +140,12 @@ def _least_squares_start(likelihood: Likelihood, family: Family, eta: float) -> 
 def may_have_several(likelihood: Likelihood) -> bool:
     """True where the likelihood is known to have several maxima at times, and the rows are few."""
     name, link = likelihood.kernels.family.name, likelihood.kernels.links[0].name
-    hollow = (name == "binomial" and link == "cauchit") or (
-        name == "normal" and (link == "sqrt" or link.startswith("power"))
+    return (
+        name == "binomial"
+        and link == "cauchit"
+        and not likelihood.streamed
+        and likelihood.n * sum(likelihood.widths) <= SMALL
     )
-    return hollow and not likelihood.streamed and likelihood.n * sum(likelihood.widths) <= SMALL
 
 
 def further_starts(likelihood: Likelihood, family: Family) -> list[np.ndarray]:

@@ -110,17 +110,21 @@ def least_deviance(c, X, y, keywords, name, value, unrestricted, seed=1):
             target = np.sign(np.median(x @ unrestricted))
             rows = np.vstack([-target * rest] if not (c["family"] == "binomial" and c["link"] == "log") else [rest])
             right = target * base if not (c["family"] == "binomial" and c["link"] == "log") else -base
-            found = optimize.linprog(np.append(rng.standard_normal(begin.size) * 1e-3, -1.0),
-                                     A_ub=np.column_stack([rows, np.ones(len(X))]), b_ub=right,
-                                     bounds=[(-1e3, 1e3)] * begin.size + [(0, 0.3 * np.median(np.abs(x @ unrestricted)))])
+            found = optimize.linprog(
+                np.append(rng.standard_normal(begin.size) * 1e-3, -1.0),
+                A_ub=np.column_stack([rows, np.ones(len(X))]),
+                b_ub=right,
+                bounds=[(-1e3, 1e3)] * begin.size + [(0, 0.3 * np.median(np.abs(x @ unrestricted)))],
+            )
             if found.x is None:
                 continue
             at = found.x[:-1]
         for _ in range(3):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                at = optimize.minimize(objective, at, method="Nelder-Mead",
-                                       options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 4000}).x
+                at = optimize.minimize(
+                    objective, at, method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-12, "maxiter": 4000}
+                ).x
                 again = optimize.minimize(objective, at, method="BFGS", options={"gtol": 1e-10}).x
             at = again if objective(again) < objective(at) else at
         best = min(best, objective(at))
