@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from . import bounds
 from .kernels import EXPECTED
 from .likelihood import Evaluation
 from .model import Model
@@ -38,7 +39,9 @@ def creep(ground: Ground, c: np.ndarray, target: float, start: Mark, floor: floa
         if now is None:
             step *= 0.25
             if step <= 1e-10 * max(unit, abs(here.value) * 1e-3):
-                return End(here.value, "edge", here)
+                if _at_bound(ground, here.point.theta):
+                    return End(here.value, "corner", here)
+                return End(np.nan, "failed", here)
             continue
         if side * now.tau >= abs(target):
             return _between(ground, c, target, here, now, exact)
@@ -51,6 +54,15 @@ def creep(ground: Ground, c: np.ndarray, target: float, start: Mark, floor: floa
         before, here = here, now
         step *= 1.5
     return End(np.nan, "failed", here)
+
+
+def _at_bound(ground: Ground, theta: np.ndarray) -> bool:
+    """True where the linear predictor of a row is at the end of its range."""
+    lik = ground.likelihood
+    limits = bounds.eta_range(lik.kernels.links[0].name, next(iter(ground.family.parameters.values())))
+    if not np.isfinite(limits).any():
+        return False
+    return bool((bounds.touched(lik.linear_predictor(theta), limits) & (lik.weight > 0.0)).any())
 
 
 def mark_at(ground: Ground, c: np.ndarray, base: Point, value: float, exact: Any) -> Mark | None:

@@ -37,6 +37,7 @@ SPREAD = 2.6  # tau up to which a trace goes unless asked otherwise: a level of 
 REASONS = {
     "bound": "{side} end of {name!r} is the bound of the parameter, where the likelihood is not low enough to reject",
     "edge": "{side} end of {name!r} is the edge of the parameter space, beyond which the likelihood is not defined",
+    "corner": "{side} end of {name!r} is where rows come to their bound, beyond which the statistic is not defined",
     "flat": "{side} end of {name!r} is infinite: the likelihood does not fall low enough, however far one goes",
     "infinite": "{side} end of {name!r} is infinite, as its estimate is (separation)",
     "failed": "{side} end of {name!r} was not found: the maximum over the other parameters was not reached",
@@ -207,7 +208,7 @@ class Profile:
 
     def _warn(self, keys: Sequence[tuple[str, float, str]]) -> None:
         kinds = {"infinite": SeparationWarning, "flat": BoundaryWarning, "bound": BoundaryWarning,
-                 "edge": BoundaryWarning, "empty": BoundaryWarning, "failed": ConvergenceWarning,
+                 "edge": BoundaryWarning, "corner": BoundaryWarning, "empty": BoundaryWarning, "failed": ConvergenceWarning,
                  "rows": ConvergenceWarning, "large": ConvergenceWarning}  # fmt: skip
         by_kind: dict[type[Warning], list[str]] = {}
         for key in keys:
