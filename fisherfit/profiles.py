@@ -208,7 +208,8 @@ class Profile:
 
     def _warn(self, keys: Sequence[tuple[str, float, str]]) -> None:
         kinds = {"infinite": SeparationWarning, "flat": BoundaryWarning, "bound": BoundaryWarning,
-                 "edge": BoundaryWarning, "corner": BoundaryWarning, "empty": BoundaryWarning, "failed": ConvergenceWarning,
+                 "edge": BoundaryWarning, "corner": BoundaryWarning,
+                 "empty": BoundaryWarning, "failed": ConvergenceWarning,
                  "rows": ConvergenceWarning, "large": ConvergenceWarning}  # fmt: skip
         by_kind: dict[type[Warning], list[str]] = {}
         for key in keys:
