@@ -15,6 +15,9 @@ from .kernels import OBSERVED
 from .likelihood import Likelihood
 from .linalg import EPS, cholesky
 
+FLAT = 1e-12  # gain, over phi, of the best step inwards at which a maximum on a face is one of all
+TOUCHED = 1e-6  # distance from a bound, of the median linear predictor, at which a row may be held by it
+
 
 @dataclass(frozen=True, eq=False)
 class Bounded:
@@ -39,6 +42,19 @@ def eta_range(link: str, support: str) -> tuple[float, float]:
     if support in ("positive", "nonnegative") and link in ("identity", "inverse"):
         return 0.0, np.inf
     return -np.inf, np.inf
+
+
+def touched(eta: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """True for the rows so near to a limit that a path into the corner may have stopped there before its maximum."""
+    gap = np.minimum(eta - limits[0], limits[1] - eta)
+    return np.asarray(gap <= TOUCHED * float(np.median(np.abs(eta))))
+
+
+def one_sided(link: str, support: str, eta: float) -> tuple[float, float]:
+    """`eta_range`, or for 1 / eta the side of its pole that `eta` is on: a path from there does not cross it."""
+    if link == "inverse" and support == "real":
+        return (0.0, np.inf) if eta > 0.0 else (-np.inf, 0.0)
+    return eta_range(link, support)
 
 
 def attainable(family: str, link: str, y: np.ndarray, lower: float, upper: float) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +93,7 @@ def maximise(
     present = likelihood.weight > 0.0
     active: dict[int, float] = {}
     columns = np.flatnonzero(free)
-    previous, released = np.inf, -1
+    previous = np.inf
     theta = theta.copy()
     eta = x @ theta[: x.shape[1]] + offset
     near = 1e-12 * float(np.median(np.abs(eta)))
@@ -91,22 +107,30 @@ def maximise(
         rows = sorted(active)
         held = x[np.ix_(np.array(rows, dtype=int), columns)]
         basis = linalg.null_space(held / np.linalg.norm(held, axis=1)[:, None]) if rows else np.eye(columns.size)
-        step = basis @ _newton(basis.T @ f @ basis, basis.T @ s)
+        inner = _newton(basis.T @ f @ basis, basis.T @ s)
+        if inner is None:  # no information: the likelihood is linear here, and rises up to a bound, or has underflowed
+            inner = basis.T @ s
+            move = float(np.abs(x[:, columns] @ (basis @ inner)).max())
+            if not (np.isfinite(move) and move > 0.0):
+                return Bounded(theta, np.array(rows, int), loglik, score, information, np.inf, iteration, False)
+            inner = inner * (10.0 * float(np.abs(eta).max()) / move)
+        step = basis @ inner
         decrement = abs(float(s @ step)) / phi
         if decrement <= tol or (decrement <= 1e-12 and decrement >= 0.25 * previous) or basis.shape[1] == 0:
             previous = np.inf
             if not rows:
                 return Bounded(theta, np.zeros(0, int), loglik, score, information, decrement, iteration, True)
             inward = np.array([1.0 if active[r] == limits[0] else -1.0 for r in rows])
-            multiplier, *_ = np.linalg.lstsq((held * inward[:, None]).T, -s, rcond=None)
-            scale = np.abs(s).max() + np.abs(u).max() * EPS
-            worst = int(np.argmin(multiplier))
-            if multiplier[worst] >= -1e-9 * max(scale, 1e-300) or rows[worst] == released:
+            step, left = _inwards(held * inward[:, None], s, f)
+            if left <= FLAT * phi:
                 return Bounded(theta, np.array(rows), loglik, score, information, decrement, iteration, True)
-            released = rows[worst]
-            del active[released]
-            continue
-        previous = decrement
+            leaves = (held * inward[:, None]) @ step > 1e-9 * np.linalg.norm(held, axis=1) * np.linalg.norm(step)
+            for row in np.array(rows)[leaves]:
+                del active[int(row)]
+            rows = sorted(active)
+            decrement = left / phi
+        else:
+            previous = decrement
         move = x[:, columns] @ step
         with np.errstate(all="ignore"):
             reach = np.where(move < 0, (limits[0] - eta) / move, np.where(move > 0, (limits[1] - eta) / move, np.inf))
@@ -168,15 +192,42 @@ def _state(
     return eta, float(loglik), np.ascontiguousarray(u[0]), np.ascontiguousarray(w[0])
 
 
-def _newton(information: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """The Newton step, damped where the observed information is not positive definite."""
+def _inwards(held: np.ndarray, score: np.ndarray, information: np.ndarray) -> tuple[np.ndarray, float]:
+    """The steepest ascent among the directions that take no row out, and what it would gain; 0 at a maximum.
+
+    `held` has the inward normals of the rows at their bounds. score + held'm with the m >= 0 that make it least is the
+    projection on the cone of feasible directions (Moreau), also where more rows meet than there are coefficients.
+    """
+    from scipy import optimize
+
+    size = np.linalg.norm(held, axis=1)
+    matrix, scale = (held / size[:, None]).T, float(np.abs(score).max()) or 1.0
+    try:
+        multiplier, _ = optimize.nnls(matrix, -score / scale)
+    except RuntimeError:  # it has not ended: what it minimises is a quadratic, by bounds
+        multiplier = optimize.lsq_linear(matrix, -score / scale, (0.0, np.inf)).x
+    direction = score + scale * (matrix @ multiplier)
+    length = float(np.linalg.norm(direction))
+    if length <= 1e-10 * float(np.linalg.norm(score)):
+        return np.zeros_like(score), 0.0
+    bend = float(direction @ information @ direction)
+    step = direction * (length**2 / bend if bend > 0.0 else 1.0)
+    return step, float(score @ step)
+
+
+def _newton(information: np.ndarray, score: np.ndarray) -> np.ndarray | None:
+    """The Newton step, damped where the observed information is not positive definite; None where there is none."""
     if score.size == 0:
         return score
+    most = float(np.abs(information).max())
+    if not 1e-290 < most < np.inf:
+        return None
     damping = 0.0
-    diagonal = np.maximum(np.abs(np.diag(information)), 1e-12 * max(float(np.abs(information).max()), 1e-300))
+    diagonal = np.maximum(np.abs(np.diag(information)), 1e-12 * most)
     while damping <= 1e12:
         factor = cholesky(information + damping * np.diag(diagonal))
         if factor is not None and factor.reciprocal_condition > 1e-15:
-            return factor.solve(score)
+            step = factor.solve(score)
+            return step if np.isfinite(step).all() else None
         damping = max(10.0 * damping, 1e-8)
-    return np.zeros_like(score)
+    return None

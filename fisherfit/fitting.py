@@ -17,7 +17,7 @@ from .likelihood import EXPECTED, OBSERVED, SCORE, Evaluation, Likelihood, dense
 from .linalg import EPS, Factor, cholesky, residuals
 from .model import DENSE_LIMIT, Fitted, Model, covariance_formed, independent_columns_of, is_large, rank_by_probes
 from .solver import CONTRACTION, Solution, natural_gradient, search
-from .starts import interior_start, null_start
+from .starts import further_starts, interior_start, may_have_several, null_start
 
 DIVERGES = 0.1  # the same, of a path that has no end though its separation cannot be shown
 MOVES = 1e-3  # a last step that moves some linear predictor by more than this asks for the separation check
@@ -40,7 +40,39 @@ def maximise(
     callback: Callable[[int, float, float], None] | None = None,
     count: float | None = None,
 ) -> Fitted:
-    """Fit a model: the ladder from a start to a certified maximum, or to a named trouble."""
+    """Fit a model: from a start to a certified maximum, or to a named trouble.
+
+    Where the likelihood may have several maxima and a fit costs next to nothing, it is the highest of those that are
+    reached from several starts.
+    """
+
+    def climb(at: np.ndarray | None) -> Fitted:
+        return _ladder(likelihood, family, canonical=canonical, has_dispersion=has_dispersion, start=at,
+                       max_iter=max_iter, tol=tol, callback=callback, count=count)  # fmt: skip
+
+    best = climb(start)
+    if start is None and may_have_several(likelihood):
+        for at in further_starts(likelihood, family):
+            again = climb(at)
+            more = again.loglik - best.loglik
+            if again.reason == "converged" and (best.reason != "converged" or more > 1e-9 * max(1.0, abs(best.loglik))):
+                best = replace(again, n_restarts=best.n_restarts + 1)
+    return best
+
+
+def _ladder(
+    likelihood: Likelihood,
+    family: Family,
+    *,
+    canonical: bool,
+    has_dispersion: bool,
+    start: np.ndarray | None,
+    max_iter: int,
+    tol: float,
+    callback: Callable[[int, float, float], None] | None = None,
+    count: float | None = None,
+) -> Fitted:
+    """The ladder of one start."""
     count = float(likelihood.observations) if count is None else count
     floor = rounding_floor(likelihood, family, count) if has_dispersion else 0.0
     p = likelihood.designs[0].width
@@ -119,7 +151,7 @@ def maximise(
                 natural_gradient(model, origin, free=kept, max_iter=max_iter, tol=tol, callback=callback),
             )
             solution = again if again.converged else solution
-    if solution.reason == "infeasible" and not likelihood.designs[0].intercept:
+    if solution.reason == "infeasible":
         likelihood.hold()
         inner = None if likelihood.streamed else interior_start(likelihood, family)
         if inner is not None:
@@ -302,19 +334,23 @@ def _bounded(
 ) -> Fitted | None:
     """The maximum on the edge, where the solver stopped at one; None where there is no edge to stop at."""
     lik = model.likelihood
-    if solution.converged or len(lik.designs) > 1 or lik.n * sum(lik.widths) > DENSE_LIMIT:
+    if len(lik.designs) > 1 or lik.n * sum(lik.widths) > DENSE_LIMIT or (solution.converged and lik.streamed):
         return None
     link = lik.kernels.links[0].name
     lower, upper = bounds.eta_range(link, next(iter(family.parameters.values())))
     if not (np.isfinite(lower) or np.isfinite(upper)) or not np.isfinite(solution.evaluation.loglik):
         return None
+    if solution.converged:  # information grows without end at a bound, so that steps shrink before the maximum is there
+        near = bounds.touched(lik.linear_predictor(solution.theta), (lower, upper)) & (lik.weight > 0.0)
+        if not near.any():
+            return None
     lik.hold()
     if lik.streamed:
         return None
     ends = bounds.attainable(family.name, link, lik.y, lower, upper)
     found = bounds.maximise(lik, dense_design(lik), solution.point, kept, (lower, upper), ends,
                             model.dispersion(solution.evaluation), tol, max_iter)  # fmt: skip
-    if not found.converged:
+    if not found.converged or (solution.converged and not found.active.size):
         return None
     evaluation = replace(solution.evaluation, loglik=found.loglik, score=found.score, information=found.information)
     size = kept.size

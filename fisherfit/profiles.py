@@ -18,6 +18,7 @@ import numpy as np
 
 from . import _threads, labelled, unbounded
 from .choices import check_level
+from .creeping import creep
 from .edges import can_follow, seek_along_edge, top_at_bound
 from .errors import BoundaryWarning, ConvergenceWarning, InputError, SeparationWarning, frames_inside
 from .kernels import EXPECTED
@@ -36,6 +37,7 @@ SPREAD = 2.6  # tau up to which a trace goes unless asked otherwise: a level of 
 REASONS = {
     "bound": "{side} end of {name!r} is the bound of the parameter, where the likelihood is not low enough to reject",
     "edge": "{side} end of {name!r} is the edge of the parameter space, beyond which the likelihood is not defined",
+    "corner": "{side} end of {name!r} is where rows come to their bound, beyond which the statistic is not defined",
     "flat": "{side} end of {name!r} is infinite: the likelihood does not fall low enough, however far one goes",
     "infinite": "{side} end of {name!r} is infinite, as its estimate is (separation)",
     "failed": "{side} end of {name!r} was not found: the maximum over the other parameters was not reached",
@@ -99,6 +101,8 @@ class Curve:
         found = yield from seek(self.ground, self.c, target, marks, self.floor, exact)
         if found.reason in ("edge", "failed") and exact is None and self.start is None and can_follow(self.ground):
             found = seek_along_edge(self.ground, self.c, target, unit)
+        elif found.reason == "failed" and not self.ground.lazy:
+            found = creep(self.ground, self.c, target, marks[0], self.floor, exact)
         elif found.reason == "edge" and int(self.ground.free.sum()) > 1:  # of the ridge, which may go on along it
             found = End(np.nan, "rows", found.mark)
         return found
@@ -204,7 +208,8 @@ class Profile:
 
     def _warn(self, keys: Sequence[tuple[str, float, str]]) -> None:
         kinds = {"infinite": SeparationWarning, "flat": BoundaryWarning, "bound": BoundaryWarning,
-                 "edge": BoundaryWarning, "empty": BoundaryWarning, "failed": ConvergenceWarning,
+                 "edge": BoundaryWarning, "corner": BoundaryWarning,
+                 "empty": BoundaryWarning, "failed": ConvergenceWarning,
                  "rows": ConvergenceWarning, "large": ConvergenceWarning}  # fmt: skip
         by_kind: dict[type[Warning], list[str]] = {}
         for key in keys:

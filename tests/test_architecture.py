@@ -74,7 +74,7 @@ LAYERS = [
     {"anova_table"},
     {"lockstep", "ridge"},
     {"seeking", "unbounded"},
-    {"edges"},
+    {"edges", "creeping"},
     {"profiles", "deltas"},
     {"tangents", "densities", "mixing"},
     {"uncertain", "altered"},
