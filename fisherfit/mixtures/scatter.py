@@ -105,7 +105,7 @@ def _ellipsoids(name: str, n: np.ndarray, scatter: np.ndarray) -> np.ndarray:
 
 def _lifted(covariance: np.ndarray, floor: float) -> np.ndarray:
     """Covariances whose eigenvalues are at least `floor`; those that are so already come back as they are."""
-    good = np.all(np.isfinite(covariance), axis=(-2, -1), keepdims=True)
+    good = np.isfinite(covariance).all(axis=(-2, -1), keepdims=True)
     value, vector = np.linalg.eigh(np.where(good, covariance, np.eye(covariance.shape[-1])))
     low = (value < floor).any(axis=-1)
     if not low.any():
@@ -116,9 +116,9 @@ def _lifted(covariance: np.ndarray, floor: float) -> np.ndarray:
 
 def _own_axes(name: str, n: np.ndarray, scatter: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
     """EEV and VEV: axes of its own for every component, largest variance first, and one shape."""
-    good = np.all(np.isfinite(scatter), axis=(1, 2, 3), keepdims=True)
+    good = np.isfinite(scatter).all(axis=(1, 2, 3), keepdims=True)
     value, vector = np.linalg.eigh(np.where(good, scatter, np.eye(scatter.shape[-1])))
-    value = np.where(good[..., 0], value, np.nan)
+    value = np.where(good[:, :, 0], value, np.nan)
     variance = _aligned(name[:2] + "I", n, np.maximum(value[..., ::-1], 0.0), floor)
     return np.log(np.maximum(variance, floor)), vector[..., ::-1]
 
@@ -132,7 +132,7 @@ def _common_axes(
     still one.
     """
     d = scatter.shape[-1]
-    good = np.all(np.isfinite(scatter), axis=(1, 2, 3), keepdims=True)
+    good = np.isfinite(scatter).all(axis=(1, 2, 3), keepdims=True)
     scatter = np.where(good, scatter, np.eye(d))
     q = np.linalg.eigh(scatter.sum(axis=1))[1][..., ::-1] if before is None else before[:, 0].copy()
     turned = np.swapaxes(q, -1, -2)[:, None] @ scatter @ q[:, None]
@@ -153,7 +153,7 @@ def _common_axes(
         variance = new
         if largest <= 1e-9 and moved <= 1e-11:
             break
-    variance = np.where(good[..., 0], np.maximum(variance, floor), np.nan)
+    variance = np.where(good[:, :, 0], np.maximum(variance, floor), np.nan)
     return np.log(variance), np.broadcast_to(q[:, None], scatter.shape)
 
 

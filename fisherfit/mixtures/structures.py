@@ -51,7 +51,7 @@ class Structure:
     @cached_property
     def bases(self) -> tuple[np.ndarray, np.ndarray]:
         """What v_k has for every coordinate of its own part and of the shared part: (own, d) and (shared, d)."""
-        d, (volume, shape, _) = self.d, self.name
+        d, volume, shape = self.d, self.name[0], self.name[1]
         one, nothing = np.ones((1, d)), np.empty((0, d))
         if volume == shape:
             return (np.eye(d), nothing) if volume == "V" else (nothing, np.eye(d))
@@ -108,7 +108,7 @@ class Structure:
         points, split = len(phi), self.count * self.own
         own = phi[:, :split].reshape(points, self.count, self.own)
         shared = phi[:, split:]
-        a, b, c, _ = self.sizes
+        a, _, c, _ = self.sizes
         first, second = self.bases
         v = own[..., self.d : self.d + a] @ first + (shared[:, :c] @ second)[:, None]
         if self.name[2] == "V":
