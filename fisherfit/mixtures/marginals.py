@@ -95,6 +95,8 @@ class Marginal:
                 name, value, slope = "sigma", root, 0.5 * root * slope / value
             elif name == "phi" and self.family.name in ("gamma", "inverse_gaussian"):
                 name, value, slope = "shape", 1.0 / value, -slope / value / value
+            elif name == "phi" and isinstance(self.family, Beta):
+                name = "precision"
             elif j == 0 and self.factor != 1.0:
                 value, slope = self.shift + self.factor * value, self.factor * slope
             elif isinstance(self.family, StudentT) and j == 0:
