@@ -22,6 +22,10 @@ from ..rowwise import base_terms_by_row
 from .parameters import Parameters
 
 
+SCALES = {"normal": 0.5, "student_t": 1.0}  # the power of the second parameter that is a scale of the response
+SMALLEST = 0.02  # a scale below this share of the largest may belong to a handful of rows
+
+
 @dataclass(frozen=True, eq=False)
 class Regressions:
     """K regressions of y on a design.
@@ -45,6 +49,7 @@ class Regressions:
     trials: np.ndarray
     offset: np.ndarray | None
     shared: np.ndarray
+    responses = 1  # the first column of `features`
 
     @property
     def n(self) -> int:
@@ -146,8 +151,19 @@ class Regressions:
         return phi
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
-        """Components that have degenerated."""
-        return []
+        """Components of a family with a scale whose residuals have all but vanished beside those of another."""
+        found: list[tuple[int, str]] = []
+        scale: dict[int, float] = {}
+        for k, (kernel, at) in enumerate(zip(self.kernels, self.places, strict=True)):
+            name = kernel.family.name
+            if name in SCALES and kernel.n_parameters > 1:
+                value = float(kernel.links[1].mean(phi[at[self.design.width]]))
+                scale[k] = value ** SCALES[name]
+        for k, value in scale.items():
+            largest = max(scale.values())
+            if not value >= SMALLEST * largest:
+                found.append((k, f"its scale is {value:.3g}, {value / largest:.1g} of the largest"))
+        return found
 
     def order(self, phi: np.ndarray) -> np.ndarray:
         """Ascending in the first coefficient that is not shared, then in the next ones."""
