@@ -12,7 +12,7 @@ from ..mixtures.fitting import fit_mixture
 from ..mixtures.gaussian import Gaussian
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
-from ..mixtures.starts import hard, kmeans_plus_plus, random_responsibilities
+from ..mixtures.starts import random_responsibilities, seeded
 from ..table import Table
 from .density import Density, check_common, check_distinct, check_init, random_generator, weights_of
 from .gaussian_density import log_densities, precisions_of, root_of_precision, shape_of
@@ -213,11 +213,11 @@ class GaussianMixture(Density):
         if self.init_params == "random":
             return [random_responsibilities(mixture.units, k, rng) for _ in range(int(self.n_init))]
         if self.init_params == "k-means++":
-            return [hard(kmeans_plus_plus(u, mixture.weight, k, rng), k) for _ in range(int(self.n_init))]
+            return [_hard(seeded(u, mixture.weight, k, rng, 0), k) for _ in range(int(self.n_init))]
         out = []
         for _ in range(int(self.n_init)):
             seeds = u[rng.choice(len(u), k, replace=False)]
-            out.append(hard(np.stack([((u - seed) ** 2).sum(axis=1) for seed in seeds]).argmin(axis=0), k))
+            out.append(_hard(np.stack([((u - seed) ** 2).sum(axis=1) for seed in seeds]).argmin(axis=0), k))
         return out
 
     def _begun(self, x: np.ndarray) -> np.ndarray | None:
@@ -237,7 +237,7 @@ class GaussianMixture(Density):
             labels = distance.argmin(axis=0)
         else:
             rng = random_generator(self.random_state)
-            labels = kmeans_plus_plus((x - x.mean(axis=0)) / scale, np.ones(len(x)), k, rng)
+            labels = seeded((x - x.mean(axis=0)) / scale, np.ones(len(x)), k, rng, 10)
             means = np.stack([x[labels == c].mean(axis=0) for c in range(k)])
         share = np.maximum(np.bincount(labels, minlength=k), 0.5) / len(x)
         if self.weights_init is not None:
@@ -246,7 +246,7 @@ class GaussianMixture(Density):
                 raise InputError(f"weights_init must be at least 0 and add up to 1, got {share.tolist()}")
         if self.precisions_init is None:
             if self.weights_init is None:
-                return hard(labels, k)
+                return _hard(labels, k)
             gap = x - means[labels]
             root = 1.0 / np.sqrt(np.maximum((gap**2).mean(axis=0), 1e-12 * scale**2))
             return _posterior(np.log(share) + log_densities(x, means, np.tile(root, (k, 1)), "diag"))
@@ -300,6 +300,11 @@ def matrix_of(table: Table, names: tuple[str, ...]) -> np.ndarray:
     if table.matrix is not None and names == table.names and np.isfinite(np.asarray(table.matrix, float).sum()):
         return np.asarray(table.matrix)
     return np.column_stack([numbers_of(table, name) for name in names])
+
+
+def _hard(labels: np.ndarray, count: int) -> np.ndarray:
+    """Responsibilities (K, n) of labels."""
+    return np.asarray((labels == np.arange(count)[:, None]).astype(float))
 
 
 def _posterior(joint: np.ndarray) -> np.ndarray:

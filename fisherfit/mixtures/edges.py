@@ -88,8 +88,9 @@ def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: floa
         fit.result, estimates=values, covariance=covariance, llf=evaluation.loglik,
         converged=ascent.converged, decrement=ascent.decrement, notes=(*fit.result.notes, text),
     )  # fmt: skip
+    others = tuple(pair for pair in fit.warnings if pair[1] is not BoundaryWarning)
     return replace(
-        fit, theta=theta, evaluation=evaluation, result=result, warnings=(*fit.warnings, (text, BoundaryWarning))
+        fit, theta=theta, evaluation=evaluation, result=result, warnings=(*others, (text, BoundaryWarning))
     )
 
 
