@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .. import _threads
-from ..errors import InputError, InputTypeError
+from ..errors import InputError, InputTypeError, RankWarning
 from ..mixtures.fitting import fit_mixture
 from ..mixtures.gaussian import Gaussian
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
 from ..mixtures.starts import random_responsibilities, seeded
+from ..mixtures.structures import structure_of
 from ..table import Table
 from .density import Density, check_common, check_distinct, check_init, random_generator, weights_of
-from .gaussian_density import log_densities, precisions_of, root_of_precision, shape_of
+from .gaussian_density import (
+    independent_columns,
+    log_densities,
+    precisions_of,
+    root_of_covariance,
+    root_of_precision,
+    shape_of,
+)
 from .mixture_columns import matched, numbers_of, rows_of
 
 WAYS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -85,6 +94,8 @@ class GaussianMixture(Density):
         The same after every step of the ascent.
     n_features_in_, feature_names_in_
         As everywhere.
+    rank_, aliased_ : int, tuple of str
+        Columns that are linear functions of earlier ones are named, and the density is that of the others.
     result_ : MixtureResult
         Estimates by name (``mean[0,waiting]``, ``cov[0,waiting,eruptions]``) with standard errors by the observed
         information, intervals and criteria.
@@ -169,8 +180,9 @@ class GaussianMixture(Density):
                 x, weight = x[present], weight[present]
             check_distinct([x[:, j] for j in range(x.shape[1])], count)
             begun = self._begun(x)
-            kind = Gaussian if begun is None else InOrder
-            components = kind(x, count, self.covariance_type, table.names)
+            components, dependent, notes = _components(
+                Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
+            )
             mixture = Mixture(
                 components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
             )
@@ -180,7 +192,8 @@ class GaussianMixture(Density):
                 starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
                 tol=float(self.tol),
             )  # fmt: skip
-            attributes = self._attributes(mixture, fit)
+            fit = replace(fit, warnings=(*notes, *fit.warnings))
+            attributes = self._attributes(mixture, fit, dependent, table.names)
         self._report_progress(fit)
         self.__dict__.pop("feature_names_in_", None)
         if table.is_frame:
@@ -188,21 +201,36 @@ class GaussianMixture(Density):
         self._keep(fit, **attributes)
         return self
 
-    def _attributes(self, mixture: Mixture, fit: Any) -> dict[str, Any]:
+    def _attributes(self, mixture: Mixture, fit: Any, dependent: Any, names: tuple[str, ...]) -> dict[str, Any]:
         components: Any = mixture.components
         psi, phi = mixture.split(fit.theta)
-        root = components.precisions_cholesky(phi)
+        shape, d = shape_of(self.covariance_type), len(names)
+        means, covariances = components.means(phi), components.covariances(phi)
+        if shape in ("full", "tied"):
+            root = root_of_covariance(components.frame.backward @ components.at(phi[None]).root[0])
+            root = root if shape == "full" else root[0]
+        else:
+            root = 1.0 / np.sqrt(covariances)
+        if dependent is not None:
+            kept, shift, matrix = dependent
+            means, covariances = shift + means @ matrix.T, matrix @ covariances @ matrix.T
+            whole = np.zeros((*root.shape[:-2], d, d))
+            whole[..., kept[:, None], kept] = root
+            root = whole
         return {
             "weights_": np.exp(mixture.mixing.log_weights(psi[None], 0, 1)[0, :, 0]),
-            "means_": components.means(phi),
-            "covariances_": components.covariances(phi),
+            "means_": means,
+            "covariances_": covariances,
             "precisions_cholesky_": root,
-            "precisions_": precisions_of(root, shape_of(self.covariance_type)),
+            "precisions_": precisions_of(root, shape),
             "lower_bound_": fit.result.llf / mixture.total,
             "lower_bounds_": [float(value) / mixture.total for value, _ in fit.climb.best.ascent.history],
-            "n_features_in_": components.d,
-            "_names": components.names,
-            "_shape": shape_of(self.covariance_type),
+            "n_features_in_": d,
+            "rank_": components.d,
+            "aliased_": tuple(name for name in names if name not in components.names),
+            "_dependent": dependent,
+            "_names": names,
+            "_shape": shape,
         }
 
     def _starts(self, mixture: Mixture, rng: np.random.Generator) -> list[np.ndarray]:
@@ -289,10 +317,43 @@ class GaussianMixture(Density):
             z = rng.standard_normal((int(size), d))
             if self._shape in ("full", "tied"):
                 u = self.precisions_cholesky_[c] if self._shape == "full" else self.precisions_cholesky_
+                if self._dependent is not None:
+                    kept, _, matrix = self._dependent
+                    out.append(self.means_[c] + np.linalg.solve(u[np.ix_(kept, kept)].T, z.T[kept]).T @ matrix.T)
+                    continue
                 out.append(self.means_[c] + np.linalg.solve(u.T, z.T).T)
             else:
                 out.append(self.means_[c] + z / self.precisions_cholesky_[c])
         return np.concatenate(out), np.repeat(np.arange(k), counts)
+
+
+def _components(
+    kind: type[Gaussian], x: np.ndarray, count: int, structure: str, names: tuple[str, ...]
+) -> tuple[Gaussian, Any, tuple[tuple[str, Any], ...]]:
+    """The components; where columns determine others, on those that do not, with how the others follow and a warning.
+
+    Raises
+    ------
+    InputError
+        As `Gaussian`, for anything else.
+    """
+    if structure_of(structure, count, x.shape[1]).group != "all" or bool((np.ptp(x, axis=0) == 0.0).any()):
+        return kind(x, count, structure, names), None, ()
+    try:
+        return kind(x, count, structure, names), None, ()
+    except InputError:
+        kept, shift, matrix = independent_columns(x.astype(float))
+        if kept.size == x.shape[1]:
+            raise
+    dropped = [name for j, name in enumerate(names) if j not in set(kept.tolist())]
+    listed = ", ".join(map(repr, dropped[:6])) + (f", ... ({len(dropped)} in all)" if len(dropped) > 6 else "")
+    text = (
+        f"X has columns that are linear functions of others ({listed}; rank {kept.size} of {len(names)}), so that "
+        "covariances are singular: the density is that of the other columns; leave them out, or use "
+        "covariance_type='diag'"
+    )
+    inner = tuple(names[j] for j in kept)
+    return kind(np.ascontiguousarray(x[:, kept]), count, structure, inner), (kept, shift, matrix), ((text, RankWarning),)
 
 
 def matrix_of(table: Table, names: tuple[str, ...]) -> np.ndarray:

@@ -175,7 +175,7 @@ def numbers_of(table: Table, name: str) -> np.ndarray:
     """A column of finite numbers."""
     column = table.column(name)
     if column.levels is not None:
-        raise InputError(f"column {name!r} holds text or categories, but it had numbers in the fit")
+        raise InputError(f"column {name!r} holds text or categories, where numbers are needed")
     values = np.asarray(column.values, float)
     if np.isfinite(values).all():
         top = int(np.argmax(np.abs(values)))

@@ -121,7 +121,7 @@ class Marginal:
                 out.append((j, 0.0))
         return out
 
-    def is_narrow(self, phi: np.ndarray) -> bool:
+    def is_narrow(self, phi: np.ndarray, share: float = 1.0) -> bool:
         """True where a continuous component has collapsed onto one value."""
         family = self.kernels.family
         if family.support.integer or not self.spread > 0.0:
@@ -134,7 +134,7 @@ class Marginal:
                 width = float(np.sqrt(family.variance(*theta)))
             except NotImplementedError:
                 return False
-        return not width * self.factor > NARROW * self.spread
+        return not width * self.factor > share * NARROW * self.spread
 
     def sample(self, phi: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
         """Draws in the user's units."""

@@ -17,6 +17,7 @@ from .entries import Edge, Entry
 from .marginals import FARTHEST, Marginal
 
 LONGEST = 1.5  # what a coordinate without a closed form moves in a step of EM
+COLLAPSED = 1e-3  # of what counts as narrow: no density
 SHARE = 0.01  # of all rows, in every start: no component begins narrower than its data
 
 
@@ -248,6 +249,8 @@ class UnivariateBlock:
                 eta[:] = point.phi[s, c.places[k]][:, None]
                 u, w = np.empty((q + 1, m)), np.empty((q * (q + 1) // 2, m))
                 kernel.rows(z, ones, eta, kernel.constants, EXPECTED, u, w)
+                if marginal.is_narrow(point.phi[s, c.places[k]], COLLAPSED):
+                    u[q] = np.nan
                 np.add(u[q], base, out=self.log_density[s, k])
                 self.u[s, k], self.w[s, k] = u[:q], w
                 if informative:
