@@ -29,7 +29,7 @@ def maximise(
         v = np.log(np.maximum(_aligned(structure.name, n, spread, floor), floor))
         return v, np.zeros((*n.shape, 0))
     if structure.axes == "triangular":
-        factor = np.linalg.cholesky(_lifted(_ellipsoids(structure.name, n, scatter), floor))
+        factor = _factor(_lifted(_ellipsoids(structure.name, n, scatter), floor))
         root = np.diagonal(factor, axis1=-2, axis2=-1)
         return 2.0 * np.log(root), structure.turns_of(factor / root[..., None, :])
     if structure.name[2] == "V":
@@ -40,6 +40,15 @@ def maximise(
         flip = np.where(np.einsum("skij,skij->skj", q, before) < 0.0, -1.0, 1.0)
         q = q * flip[..., None, :]
     return v, structure.turns_of(q)
+
+
+def _factor(matrices: np.ndarray) -> np.ndarray:
+    """Lower Cholesky factors; where rounding leaves a matrix indefinite, of all with a little more on the diagonal."""
+    try:
+        return np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        diagonal = np.diagonal(matrices, axis1=-2, axis2=-1)
+        return np.linalg.cholesky(matrices + 1e-12 * diagonal[..., None] * np.eye(matrices.shape[-1]))
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
