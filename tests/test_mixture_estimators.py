@@ -288,7 +288,10 @@ def test_life_with_scikit_learn():
     ).fit(x)
     assert search.best_params_["n_components"] == 2
     with config_context(enable_metadata_routing=True):
-        routed = make_pipeline(StandardScaler(), ff.GaussianMixture(2, random_state=0).set_fit_request(sample_weight=True))
+        routed = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False),
+            ff.GaussianMixture(2, random_state=0).set_fit_request(sample_weight=True),
+        )
         weight = np.random.default_rng(5).integers(1, 4, len(x))
         routed.fit(x, sample_weight=weight)
         direct = ff.GaussianMixture(2, random_state=0).fit(x, sample_weight=weight)
