@@ -48,7 +48,8 @@ def mixture(components, *, weight=None, concomitant=None, groups=None, threads=1
         edges = np.append(np.flatnonzero(np.r_[True, np.diff(groups) != 0]), components.n)
         units = edges.size - 1
     weight = np.ones(units) if weight is None else np.asarray(weight, float)
-    return Mixture(components, Mixing(components.count, concomitant), weight, edges, threads)
+    names = ("Intercept",) if concomitant is None else tuple(f"z{j}" for j in range(concomitant.shape[1]))
+    return Mixture(components, Mixing(components.count, concomitant, names), weight, edges, threads)
 
 
 def reachable(case):

@@ -17,14 +17,15 @@ from .ascent import Ascent, ascend
 from .mixture import Mixture
 from .moves import split_and_merge
 
-ROUNDS = ((6, 24), (10, 12), (20, 12))  # steps of EM, and how many starts remain after them
-MOVED = ((6, 8), (15, 4))  # the same for moves out of a local maximum
+ROUNDS = ((4, 1.5), (8, 1.5), (12, 1.4))  # steps of EM, and by what the number of starts is divided after them
+FEWEST = 8  # starts that remain
+MOVED = ((6, 5.0), (15, 2.0))  # the same for moves out of a local maximum
 SAME = 1e-6  # nats between two log-likelihoods of one maximum
 NEAR = 0.3  # standard errors from a known maximum within which a point leads to it
 HOPELESS = 6  # evaluations in a row at which a component has degenerated, after which an ascent is given up
 COLLAPSE = 0.1  # narrowness of a component that collapses
 PLENTY = 10  # units for every parameter of a component that show its small dispersion to be no chance
-MOVES = 4  # rounds of moves out of a local maximum
+MOVES = 3  # rounds of moves out of a local maximum
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ def climb(
     *,
     max_iter: int = 500,
     tol: float = 1e-20,
-    rounds: Sequence[tuple[int, int]] = ROUNDS,
+    rounds: Sequence[tuple[int, float]] = ROUNDS,
     moves: int = MOVES,
 ) -> Climb:
     """Follow starts (points theta) up; the best admissible maximum wins, among equals the one found first.
@@ -119,25 +120,25 @@ def climb(
     max_iter, tol
         As for `ascend`.
     rounds : sequence of pairs
-        Steps of EM that the starts make together, and how many of them remain.
+        Steps of EM that the starts make together, and by what their number is divided.
     moves : int
         Rounds of moves out of the best maximum found, at the most.
     """
     theta = np.stack(starts)
     theta = theta[np.isfinite(theta).all(axis=1)] if np.isfinite(theta).all(axis=1).any() else theta
-    for steps, remaining in rounds if len(theta) > 1 else ():
-        theta = halve(mixture, theta, steps, remaining)
+    for steps, division in rounds if len(theta) > 1 else ():
+        theta = halve(mixture, theta, steps, max(FEWEST, int(len(theta) / division)))
     atlas = Atlas(mixture)
     for point in theta:
         atlas.follow(point, max_iter=max_iter, tol=tol)
     best = chosen(atlas.runs).best
-    for _ in range(moves):
+    for _ in range(moves if mixture.mixing.count > 2 else 0):
         candidates = split_and_merge(mixture, best.ascent.theta)
         if not candidates:
             break
         theta = np.stack(candidates)
-        for steps, remaining in MOVED:
-            theta = halve(mixture, theta, steps, remaining)
+        for steps, division in MOVED:
+            theta = halve(mixture, theta, steps, max(4, int(len(theta) / division)))
         for point in theta:
             atlas.follow(point, max_iter=max_iter, tol=tol)
         before, best = best, chosen(atlas.runs).best
