@@ -23,7 +23,8 @@ from .parameters import Parameters
 
 
 SCALES = {"normal": 0.5, "student_t": 1.0}  # the power of the second parameter that is a scale of the response
-SMALLEST = 0.02  # a scale below this share of the largest may belong to a handful of rows
+NARROW = 0.02  # a scale below this share of the largest may belong to a handful of rows
+VANISHED = 1e-5  # and below this it belongs to rows that are fitted exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,19 +152,24 @@ class Regressions:
         return phi
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
-        """Components of a family with a scale whose residuals have all but vanished beside those of another."""
-        found: list[tuple[int, str]] = []
-        scale: dict[int, float] = {}
+        """Components of a family with a scale whose residuals have vanished beside those of another."""
+        shares = self.narrowness(phi) * NARROW**2
+        return [
+            (k, f"component {k} fits its rows exactly: its scale is {np.sqrt(share):.1g} of the largest")
+            for k, share in enumerate(shares)
+            if not share >= VANISHED**2
+        ]
+
+    def narrowness(self, phi: np.ndarray) -> np.ndarray:
+        """The squared scale of every component, in units of `NARROW` of the largest squared: (K,); inf without one."""
+        scale = np.full(self.count, np.inf)
         for k, (kernel, at) in enumerate(zip(self.kernels, self.places, strict=True)):
-            name = kernel.family.name
-            if name in SCALES and kernel.n_parameters > 1:
-                value = float(kernel.links[1].mean(phi[at[self.design.width]]))
-                scale[k] = value ** SCALES[name]
-        for k, value in scale.items():
-            largest = max(scale.values())
-            if not value >= SMALLEST * largest:
-                found.append((k, f"its scale is {value:.3g}, {value / largest:.1g} of the largest"))
-        return found
+            power = SCALES.get(kernel.family.name)
+            if power is not None and kernel.n_parameters > 1:
+                scale[k] = float(kernel.links[1].mean(phi[at[self.design.width]])) ** power
+        has = np.isfinite(scale)
+        scale[has] /= max(scale[has].max(initial=0.0), 1e-300) * NARROW
+        return np.asarray(scale**2)
 
     def order(self, phi: np.ndarray) -> np.ndarray:
         """Ascending in the first coefficient that is not shared, then in the next ones."""
