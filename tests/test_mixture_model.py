@@ -42,7 +42,9 @@ def expected(case):
     for k in range(case["n_components"]):
         out[f"weight[{k}]"] = params["weights"][k], se["weights"][k]
         if params.get("probs"):
-            out |= {f"prob[{k},x{j}]": pair for j, pair in enumerate(zip(params["probs"][k], se["probs"][k]))}
+            out |= {
+                f"prob[{k},x{j}]": pair for j, pair in enumerate(zip(params["probs"][k], se["probs"][k], strict=True))
+            }
         else:
             out[f"mean[{k}]"] = params["means"][k], se["means"][k]
         if params.get("dispersion"):
@@ -63,7 +65,7 @@ def test_certified(name):
     assert result.llf == pytest.approx(case["loglik"], rel=1e-12)
     assert result.bic == pytest.approx(case["bic"], rel=1e-11)
     assert result.icl == pytest.approx(case["icl"], rel=1e-9)
-    found = dict(zip(result.names, zip(result.estimates, result.standard_errors)))
+    found = dict(zip(result.names, zip(result.estimates, result.standard_errors, strict=True), strict=True))
     truth = expected(case)
     assert set(found) == set(truth)
     for parameter, (value, error) in truth.items():
@@ -204,7 +206,9 @@ def test_columns_of_all_kinds(mixed):
         share = z[:, k] @ (mixed["g"] == "c") / z[:, k].sum()
         assert model.params_.loc[k, "prob[g=c]"] == pytest.approx(share, rel=1e-6)
     drawn, labels = model.sample(400)
-    assert list(drawn) == list("gnvbt") and set(drawn["g"]) <= set("abc") and np.all(np.diff(labels) >= 0)
+    assert list(drawn) == list("gnvbt")
+    assert set(drawn["g"]) <= set("abc")
+    assert np.all(np.diff(labels) >= 0)
     assert labels.mean() == pytest.approx(model.weights_[1], abs=0.1)
 
 
@@ -232,7 +236,8 @@ def test_components_of_different_families():
     y = np.concatenate([rng.normal(0.0, 1.0, 150), 12.0 + rng.standard_t(3, 100)])[:, None]
     model = ff.MixtureModel([ff.StudentT(df=3), "normal"], 2, by_component=True, random_state=0).fit(y)
     params = model.params_
-    assert np.isnan(params.loc[0, "sigma"]) and np.isnan(params.loc[1, "scale"])
+    assert np.isnan(params.loc[0, "sigma"])
+    assert np.isnan(params.loc[1, "scale"])
     swapped = ff.MixtureModel(["normal", ff.StudentT(df=3)], 2, by_component=True, random_state=0).fit(y)
     assert swapped.result_.llf == pytest.approx(model.result_.llf, rel=1e-12)
     np.testing.assert_allclose(swapped.params_["mean"][::-1], params["mean"], rtol=1e-8)
@@ -241,17 +246,22 @@ def test_components_of_different_families():
 def test_an_edge_is_exact_and_the_others_have_standard_errors():
     rng = np.random.default_rng(0)
     kind = rng.random(400) < 0.4
-    x = (rng.random((400, 5)) < np.where(kind[:, None], [0.9, 0.8, 0.7, 0.6, 0.8], [0.3, 0.2, 0.1, 0.3, 0.0])).astype(int)
+    x = (rng.random((400, 5)) < np.where(kind[:, None], [0.9, 0.8, 0.7, 0.6, 0.8], [0.3, 0.2, 0.1, 0.3, 0.0])).astype(
+        int
+    )
     with pytest.warns(ff.BoundaryWarning, match=r"prob\[0,x4\] = 0; there is no standard error"):
         model = ff.MixtureModel("bernoulli", 2, random_state=0).fit(x)
     result = model.result_
-    assert result.params["prob[0,x4]"] == 0.0 and np.isnan(result.bse["prob[0,x4]"])
+    assert result.params["prob[0,x4]"] == 0.0
+    assert np.isnan(result.bse["prob[0,x4]"])
     others = [name for name in result.names if name != "prob[0,x4]"]
     assert np.isfinite(result.bse[others]).all()
 
     def loglik(free):  # with the held probability at 0, over the others in the user's units
         p = np.concatenate([free[1:5], [0.0], free[5:]]).reshape(2, 5)
-        parts = [w * np.prod(np.where(x == 1, q, 1.0 - q), axis=1) for w, q in zip((free[0], 1 - free[0]), p)]
+        parts = [
+            w * np.prod(np.where(x == 1, q, 1.0 - q), axis=1) for w, q in zip((free[0], 1 - free[0]), p, strict=True)
+        ]
         return np.log(parts[0] + parts[1]).sum()
 
     at = np.array([result.params[n] for n in others if n != "weight[1]"])
@@ -367,7 +377,9 @@ def test_bad_arguments(mixed):
     with pytest.raises(ff.InputError, match="every sample_weight is zero"):
         ff.MixtureModel().fit(x, sample_weight=np.zeros(250))
     model = ff.MixtureModel("categorical").fit(pd.DataFrame({"g": list("aabb")}))
-    with pytest.raises(ff.InputError, match=r"'c' at row 1, which it did not have in the fit; its values there were 'a'"):
+    with pytest.raises(
+        ff.InputError, match=r"'c' at row 1, which it did not have in the fit; its values there were 'a'"
+    ):
         model.predict(pd.DataFrame({"g": list("ac")}))
 
 
@@ -385,7 +397,8 @@ def test_clone_pickle_and_size(mixed):
     text = pickle.dumps(model)
     assert len(text) < 20_000, "a fitted model holds no rows"
     np.testing.assert_array_equal(pickle.loads(text).predict_proba(mixed), model.predict_proba(mixed))
-    assert clone(model).get_params() == model.get_params() and not hasattr(clone(model), "result_")
+    assert clone(model).get_params() == model.get_params()
+    assert not hasattr(clone(model), "result_")
 
 
 def test_threads_and_seed_give_the_same(mixed):

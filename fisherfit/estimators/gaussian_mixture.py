@@ -180,6 +180,7 @@ class GaussianMixture(Density):
                 x, weight = x[present], weight[present]
             check_distinct([x[:, j] for j in range(x.shape[1])], count)
             begun = self._begun(x)
+            components: Any
             components, dependent, notes = _components(
                 Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
             )
@@ -353,7 +354,11 @@ def _components(
         "covariance_type='diag'"
     )
     inner = tuple(names[j] for j in kept)
-    return kind(np.ascontiguousarray(x[:, kept]), count, structure, inner), (kept, shift, matrix), ((text, RankWarning),)
+    return (
+        kind(np.ascontiguousarray(x[:, kept]), count, structure, inner),
+        (kept, shift, matrix),
+        ((text, RankWarning),),
+    )
 
 
 def matrix_of(table: Table, names: tuple[str, ...]) -> np.ndarray:

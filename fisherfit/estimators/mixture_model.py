@@ -138,8 +138,9 @@ class MixtureModel(Density):
             check_common(self, table.n, weight)
             plan, values = plan_columns(table, self.family, int(self.n_components), bool(self.by_component), weight)
             check_distinct(values, int(self.n_components))
+            components: Any = plan.components(values)
             mixture = Mixture(
-                plan.components(values), Mixing(int(self.n_components)), np.ascontiguousarray(weight[weight > 0.0]),
+                components, Mixing(int(self.n_components)), np.ascontiguousarray(weight[weight > 0.0]),
                 None, _threads.thread_count(self.n_jobs),
             )  # fmt: skip
             fit = fit_mixture(
@@ -175,8 +176,7 @@ class MixtureModel(Density):
         self._check_fitted()
         names, values = self._table
         frame = labelled.frame(values, [str(k) for k in range(len(values))], names)
-        frame.index = range(len(values))
-        return frame
+        return frame.reset_index(drop=True)
 
     def _log_joint(self, X: Any) -> np.ndarray:
         plan: Plan = self._plan
@@ -186,8 +186,7 @@ class MixtureModel(Density):
             psi, phi = self._theta[: mixing.size], self._theta[mixing.size :]
             point, size = components.at(phi[None]), 65_536
             parts = [
-                point.rows(a, min(a + size, components.n), False).log_density[0].T
-                for a in range(0, components.n, size)
+                point.rows(a, min(a + size, components.n), False).log_density[0].T for a in range(0, components.n, size)
             ]
             return np.concatenate(parts) + mixing.log_weights(psi[None], 0, 1)[0, :, 0]
 

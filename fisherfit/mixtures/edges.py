@@ -8,11 +8,13 @@ always. The parameter itself has none.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from ..errors import BoundaryWarning
 from .ascent import ascend
+from .entries import Edge
 from .fitting import MixtureFit, inverse_of
 from .mixture import Mixture, MixtureEvaluation
 
@@ -50,9 +52,11 @@ class Held:
 def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: float = 1e-20) -> MixtureFit:
     """The fit with what has run to an edge held there: exact values, no standard error, and a warning that names it."""
     mixed = mixture.mixing.size
-    theta, held = fit.theta.copy(), {}
+    theta = fit.theta.copy()
+    components: Any = mixture.components
+    held: dict[int, Edge] = {}
     for _ in range(3):
-        found = {mixed + edge.place: edge for edge in mixture.components.edges(theta[mixed:])}  # type: ignore[attr-defined]
+        found: dict[int, Edge] = {mixed + edge.place: edge for edge in components.edges(theta[mixed:])}
         if not found.keys() - held.keys():
             break
         held |= found
@@ -69,7 +73,9 @@ def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: floa
     inverse = inverse_of(evaluation.observed[np.ix_(free, free)])
     slopes = parameters.jacobian[:, free]
     # what depends on held coordinates alone is on the edge
-    on_edge = np.any(parameters.jacobian != 0.0, axis=1) & np.all(np.abs(slopes) <= 1e-8 * (np.abs(parameters.values) + 1e-8)[:, None], axis=1)
+    on_edge = np.any(parameters.jacobian != 0.0, axis=1) & np.all(
+        np.abs(slopes) <= 1e-8 * (np.abs(parameters.values) + 1e-8)[:, None], axis=1
+    )
     covariance = None
     if inverse is not None:
         covariance = slopes @ inverse @ slopes.T
@@ -87,11 +93,10 @@ def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: floa
     result = replace(
         fit.result, estimates=values, covariance=covariance, llf=evaluation.loglik,
         converged=ascent.converged, decrement=ascent.decrement, notes=(*fit.result.notes, text),
+        boundary=tuple(name for name, edge in zip(parameters.names, on_edge, strict=True) if edge),
     )  # fmt: skip
     others = tuple(pair for pair in fit.warnings if pair[1] is not BoundaryWarning)
-    return replace(
-        fit, theta=theta, evaluation=evaluation, result=result, warnings=(*others, (text, BoundaryWarning))
-    )
+    return replace(fit, theta=theta, evaluation=evaluation, result=result, warnings=(*others, (text, BoundaryWarning)))
 
 
 __all__ = ["Held", "hold_edges"]

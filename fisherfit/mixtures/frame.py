@@ -69,14 +69,15 @@ def frame_of(x: np.ndarray, group: str, names: tuple[str, ...]) -> Frame:
             )
         centre[j], scale[j] = _robust(np.array(column[::step], float), low, high)
     moments = np.zeros((d, d))
-    plain, total = np.zeros((d, d)), np.zeros(d)
+    plain, total, clipped = np.zeros((d, d)), np.zeros(d), np.zeros(d)
     for start in range(0, n, BLOCK):
         part = (x[start : start + BLOCK].T.astype(float) - centre[:, None]) / scale[:, None]
         plain += part @ part.T
         total += part.sum(axis=1)
         np.clip(part, -FAR, FAR, out=part)
         moments += part @ part.T
-    moments /= n
+        clipped += part.sum(axis=1)
+    moments = moments / n - np.outer(clipped, clipped) / n**2  # about the mean: medians may hide what is singular
     if group == "one":
         common = float(np.exp(np.log(scale).mean()))
         relative = scale / common

@@ -131,7 +131,10 @@ class Mixture:
 
     @cached_property
     def dimensions(self) -> int:
-        """Columns of the data."""
+        """Columns of the data, or as many of them as one degenerate component can explain exactly."""
+        own: int | None = getattr(self.components, "dimensions", None)
+        if own is not None:
+            return own
         return int(self.components.take(np.zeros(1, int)).features().shape[1])
 
     def posterior(self, theta: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,7 @@ class Product:
     def bounds(self) -> list[tuple[int, int]]:
         """First entry of phi of every part, and the one after its last."""
         ends = np.cumsum([0] + [part.size for part in self.parts])
-        return [(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        return [(int(a), int(b)) for a, b in pairwise(ends)]
 
     @property
     def size(self) -> int:
@@ -55,6 +56,11 @@ class Product:
             np.concatenate([a + part.places[k] for part, (a, _) in zip(self.parts, self.bounds, strict=True)])
             for k in range(self.count)
         )
+
+    @property
+    def dimensions(self) -> int:
+        """1 where some column is continuous, so that two rows determine its dispersion; 0 where nothing can collapse."""
+        return int(any(getattr(part, "is_continuous", False) for part in self.parts))
 
     def split(self, phi: np.ndarray) -> list[tuple[Any, np.ndarray]]:
         """Every part with its entries of phi, along the last axis."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -61,12 +62,17 @@ class Univariate:
     def places(self) -> tuple[np.ndarray, ...]:
         """The parameters of every component, one component after the other."""
         ends = np.cumsum([0] + [m.size for m in self.marginals])
-        return tuple(np.arange(a, b) for a, b in zip(ends[:-1], ends[1:], strict=True))
+        return tuple(np.arange(a, b) for a, b in pairwise(ends))
 
     @property
     def size(self) -> int:
         """Length of phi."""
         return sum(m.size for m in self.marginals)
+
+    @property
+    def is_continuous(self) -> bool:
+        """True where a component may collapse onto one value."""
+        return any(m.size > 1 and not m.family.support.integer for m in self.marginals)
 
     @property
     def sums_size(self) -> int:
@@ -189,8 +195,9 @@ def _solved(information: np.ndarray, score: np.ndarray) -> np.ndarray:
     if len(score) == 2:
         determinant = information[0, 0] * information[1, 1] - information[0, 1] ** 2
         if information[0, 0] > 0.0 and determinant > 1e-12 * information[0, 0] * information[1, 1]:
-            a, b = information[1, 1] * score[0] - information[0, 1] * score[1], (
-                information[0, 0] * score[1] - information[0, 1] * score[0]
+            a, b = (
+                information[1, 1] * score[0] - information[0, 1] * score[1],
+                (information[0, 0] * score[1] - information[0, 1] * score[0]),
             )
             return np.array([a, b]) / determinant
     elif len(score) > 2 and np.all(np.isfinite(information)):
