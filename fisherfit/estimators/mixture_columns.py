@@ -154,7 +154,8 @@ def by_column(table: Table, family: Any) -> list[Any]:
     elif isinstance(family, (list, tuple)):
         if len(family) != len(names):
             raise InputError(
-                f"family has {len(family)} entries, but X has {len(names)} columns ({', '.join(map(repr, names[:8]))}); "
+                f"family has {len(family)} entries, but X has {len(names)} columns "
+                f"({', '.join(map(repr, names[:8]))}); "
                 "give one family for each column, or one for all"
             )
         given = list(family)
@@ -184,8 +185,8 @@ def numbers_of(table: Table, name: str) -> np.ndarray:
     if np.isfinite(values).all():
         top = int(np.argmax(np.abs(values)))
         if abs(values[top]) > LARGEST:
-            raise InputError(f"column {name!r} has the value {values[top]:g} at row {_row(table, top)}, whose square or "
-                             "cube is not a float; rescale the column")  # fmt: skip
+            raise InputError(f"column {name!r} has the value {values[top]:g} at row {_row(table, top)}, whose square "
+                             "or cube is not a float; rescale the column")  # fmt: skip
         return values
     bad = np.flatnonzero(~np.isfinite(values))
     kind = "NaN" if np.isnan(values[bad[0]]) else "infinity, or a value too large for a float"
@@ -220,8 +221,8 @@ def learn_table(
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             advice = "; for several trials to a row use MixtureRegressor" if isinstance(family, Binomial) else ""
-            raise InputError(f"column {name!r} has the value {values[row]:g} at row {row}, but the {family.name} family "
-                             f"here needs 0 or 1 ({int(bad.sum())} such value(s)){advice}")  # fmt: skip
+            raise InputError(f"column {name!r} has the value {values[row]:g} at row {row}, but the {family.name} "
+                             f"family here needs 0 or 1 ({int(bad.sum())} such value(s)){advice}")  # fmt: skip
         return Column(j, name, (0, 1), (1, 0), True), values.astype(np.int32)
     read = table.column(name)
     if read.levels is None:
@@ -254,8 +255,8 @@ def codes_of(table: Table, name: str, spec: Column) -> np.ndarray:
     out = places[codes]
     if (out < 0).any():
         row = int(np.flatnonzero(out < 0)[0])
-        raise InputError(f"column {spec.name!r} has the value {shown(found[codes[row]])} at row {row}, which it did not "
-                         f"have in the fit; its values there were {', '.join(map(repr, spec.levels))}")  # fmt: skip
+        raise InputError(f"column {spec.name!r} has the value {shown(found[codes[row]])} at row {row}, which it "
+                         f"did not have in the fit; its values there were {', '.join(map(repr, spec.levels))}")  # fmt: skip
     return out.astype(np.int32)
 
 
@@ -263,7 +264,7 @@ def _no_missing(table: Table, name: str, codes: np.ndarray) -> None:
     bad = np.flatnonzero(codes < 0)
     if bad.size:
         raise InputError(f"Input X contains NaN (column {name!r}, row {_row(table, int(bad[0]))}, {bad.size} missing "
-                         "value(s) in the column); remove the rows, or give missing values a level of their own")  # fmt: skip
+                         "value(s) in the column); remove the rows, or give them a level of their own")  # fmt: skip
 
 
 def _row(table: Table, row: int) -> int:

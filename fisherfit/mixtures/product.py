@@ -59,7 +59,7 @@ class Product:
 
     @property
     def dimensions(self) -> int:
-        """1 where some column is continuous, so that two rows determine its dispersion; 0 where nothing can collapse."""
+        """1 where some column is continuous, as two rows determine its dispersion; 0 where nothing can collapse."""
         return int(any(getattr(part, "is_continuous", False) for part in self.parts))
 
     def split(self, phi: np.ndarray) -> list[tuple[Any, np.ndarray]]:
