@@ -12,15 +12,20 @@ from ..errors import BoundaryWarning, DegenerateComponentWarning, InputError, Ra
 from ..linalg import cholesky
 from .approach import approach
 from .ascent import Ascent, ascend
-from .climbing import SAME, Climb, Run, chosen, climb, in_order, relocated, troubles
+from .climbing import SAME, Climb, Run, chosen, climb, halve, in_order, relocated, troubles
 from .mixture import Mixture, MixtureEvaluation
 from .result import MixtureResult
 from .starts import default_starts
 
-LARGE = 30_000  # units from which starts are made, and followed, on a sample of them
-SAMPLE = 6_000  # units of it, at the least
-PER_PARAMETER = 30  # units of it for every parameter
-WIDE = 120  # parameters from which steps of EM with a sample's information come before the information of all
+LARGE = 3_000  # units from which starts are made, and followed, on a sample of them
+FIRST = 600  # units of it, at the least
+PER_COMPONENT, PER_PARAMETER = 250, 30  # units of the sample for starts, and of that for the information
+METRIC = 20_000  # units of the latter, at the least
+ROUNDS = ((4, 2.0), (8, 2.0), (12, 1.5))  # as in `climbing`: a large sample has fewer maxima
+WIDE = 120  # parameters from which maxima are sought by EM alone
+FINALISTS, LONG = 3, 40  # then so many points make so many more steps
+PASSES = 60  # steps of EM with a sample's information at the most
+DISTANT = 0.1  # decrement above which the sample's information is taken anew on the way
 DEAR = 5e12  # multiplications for the information of all units, above which the sample's stands for it
 
 
@@ -102,41 +107,39 @@ def check_units(mixture: Mixture) -> None:
 
 def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_iter: int, tol: float) -> Climb:
     """Starts and maxima on a sample of the units; from the best of these the way up for all."""
-    alive = np.flatnonzero(mixture.weight > 0.0)
-    size = min(max(SAMPLE, PER_PARAMETER * mixture.size), len(alive))
-    sample = mixture.take(np.sort(rng.choice(alive, size, replace=False)))
-    first = sample.take(np.arange(0, size, max(1, size // SAMPLE)))
-    runs = climb(first, default_starts(first, n_init, rng), max_iter=max_iter, tol=1e-6).runs
-    best = [run for run in runs if run.admissible] or list(runs[:1])
-    out = []
-    for run in best[:1]:
-        theta = run.ascent.theta
-        if first.units < sample.units:
-            theta = ascend(sample, theta, max_iter=max_iter, tol=1e-2, mu=1e-3).theta
-        out.append(_follow_all(mixture, sample, theta, max_iter=max_iter, tol=tol, hits=run.hits))
-    return chosen(out)
-
-
-def _follow_all(
-    mixture: Mixture, sample: Mixture, theta: np.ndarray, *, max_iter: int, tol: float, hits: int
-) -> Run:  # fmt: skip
-    """From a point of the sample to the maximum for all units."""
+    alive = rng.permutation(np.flatnonzero(mixture.weight > 0.0))
+    k, p = mixture.mixing.count, mixture.size
+    small = p < WIDE and len(alive) <= 2 * METRIC
+    sample = mixture if small else mixture.take(np.sort(alive[: max(METRIC, PER_PARAMETER * p)]))
+    first = mixture.take(np.sort(alive[: max(FIRST, PER_COMPONENT * k)]))
+    starts = default_starts(first, min(n_init, 3), rng)
+    hits = 1
+    if p < WIDE:
+        run = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=ROUNDS, moves=1).best
+        theta, hits = run.ascent.theta, run.hits
+        if not small:
+            theta = ascend(sample, theta, max_iter=max_iter, tol=DISTANT, mu=1e-3).theta
+    else:
+        points = np.stack(starts)
+        for steps, division in ROUNDS:
+            points = halve(first, points, steps, max(FINALISTS, int(len(points) / division)))
+        theta = halve(sample, points[:FINALISTS], LONG, 1)[0]
     history: list[tuple[float, float]] = []
-    if mixture.size >= WIDE:
-        theta, metric, history = approach(mixture, sample, theta, tol=tol)
-        if mixture.units * float(mixture.size) ** 2 > DEAR:
-            here = replace(metric, loglik=history[-1][0])
-            factor, decrement = cholesky(here.observed), history[-1][1]
-            reason = "converged" if factor is not None and decrement <= 1e-9 else "max_iter"
-            ascent = Ascent(theta, here, factor, decrement, len(history), reason, tuple(history))
-            return Run(ascent, troubles(mixture, ascent), hits)
-        tol = max(tol, 1e-14)
-    ascent = ascend(mixture, theta, max_iter=max_iter, tol=tol, mu=0.0, first=len(history))
+    for goal in () if small else (DISTANT, max(tol, 1e-18)):
+        theta, metric, more = approach(mixture, sample, theta, tol=goal, max_iter=min(max_iter, PASSES))
+        history += more
+    if mixture.units * float(p) ** 2 > DEAR:
+        here = replace(metric, loglik=history[-1][0])
+        factor, decrement = cholesky(here.observed), history[-1][1]
+        reason = "converged" if factor is not None and decrement <= 1e-9 else "max_iter"
+        ascent = Ascent(theta, here, factor, decrement, len(history), reason, tuple(history))
+    else:
+        ascent = ascend(mixture, theta, max_iter=max_iter, tol=tol if small else max(tol, 1e-14), mu=1e-3 if small else 0.0, first=len(history))
+        ascent = replace(ascent, history=(*history, *ascent.history))
     ordered = in_order(mixture, ascent.theta)
     if not np.array_equal(ordered, ascent.theta):
         ascent = relocated(mixture, ascent, ordered)
-    ascent = replace(ascent, history=(*history, *ascent.history))
-    return Run(ascent, troubles(mixture, ascent), hits)
+    return chosen([Run(ascent, troubles(mixture, ascent), hits)])
 
 
 def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]:
