@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import InputError
 
 BLOCK = 8192  # rows that are read at a time
-SEEN = 100_000  # rows that medians are taken of
+SEEN = 20_000  # rows that medians are taken of
 FAR = 20.0  # robust scales from the median beyond which a value has no say in the scale
 SINGULAR = 1e-13  # share of its variance that a column must have apart from the earlier ones
 
@@ -56,18 +56,16 @@ def frame_of(x: np.ndarray, group: str, names: tuple[str, ...]) -> Frame:
         Values that are not finite, a constant column, or with "all" a column that the others determine.
     """
     n, d = x.shape
-    _check_finite(x, names)
-    centre, scale, size = np.empty(d), np.empty(d), np.empty(d)
-    step = max(1, n // SEEN)
-    for j in range(d):
-        column = x[:, j]
-        low, high = float(column.min()), float(column.max())
-        size[j] = max(abs(low), abs(high))
-        if high - low <= 8.0 * np.finfo(float).eps * size[j]:
-            raise InputError(
-                f"column {names[j]!r} is constant ({high:.6g}), so that no variance can be estimated; leave it out"
-            )
-        centre[j], scale[j] = _robust(np.array(column[::step], float), low, high)
+    low, high = _range(x, names)
+    size = np.maximum(np.abs(low), np.abs(high))
+    constant = np.flatnonzero(high - low <= 8.0 * np.finfo(float).eps * size)
+    if constant.size:
+        j = constant[0]
+        raise InputError(
+            f"column {names[j]!r} is constant ({high[j]:.6g}), so that no variance can be estimated; leave it out"
+        )
+    seen = x[:: max(1, n // SEEN)].T.astype(float)
+    centre, scale = np.array([_robust(seen[j], low[j], high[j]) for j in range(d)]).T
     moments, plain = _covariances(x, centre, scale)
     if group == "one":
         common = float(np.exp(np.log(scale).mean()))
@@ -114,15 +112,20 @@ def _diagonal(centre: np.ndarray, scale: np.ndarray, spread: np.ndarray) -> Fram
     return Frame(centre, np.diag(1.0 / scale), np.diag(scale), spread)
 
 
-def _check_finite(x: np.ndarray, names: tuple[str, ...]) -> None:
+def _range(x: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of every column."""
+    low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
     for start in range(0, x.shape[0], BLOCK):
-        part = np.isfinite(x[start : start + BLOCK])
-        if not part.all():
+        rows = x[start : start + BLOCK]
+        low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            part = np.isfinite(rows)
             row, column = np.argwhere(~part)[0]
             raise InputError(
                 f"column {names[column]!r} has {float(x[start + row, column])!r} in row {start + row}; "
                 "leave out rows without a finite value"
             )
+    return low, high
 
 
 def _robust(column: np.ndarray, low: float, high: float) -> tuple[float, float]:
