@@ -395,3 +395,18 @@ def test_wide_data_take_another_path_to_the_same_sums():
     np.testing.assert_allclose(
         model.components.covariances(model.split(following[0])[1]), scatter, rtol=1e-8, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("name", ["VVV", "EEE", "VEV"])
+def test_the_lost_information_by_pairs_is_that_at_once(name, monkeypatch):
+    from fisherfit.mixtures import louis
+
+    x, start = three()
+    model = mixture(x, 3, name, np.random.default_rng(2).integers(0, 3, len(x)).astype(float))
+    theta = fit(model, start, 3).theta
+    at_once = model.evaluate(theta)
+    monkeypatch.setattr(louis, "MANY", 0)
+    by_pairs = model.evaluate(theta)
+    scale = np.sqrt(np.diag(at_once.complete))
+    assert np.abs((by_pairs.observed - at_once.observed) / scale[:, None] / scale).max() < 1e-13
+    assert np.abs((by_pairs.score - at_once.score) / scale).max() < 1e-11
