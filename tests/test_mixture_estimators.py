@@ -83,9 +83,8 @@ def script(cls, x, **options):
         out[name] = getattr(model, name)
     drawn, component = model.sample(7)
     shapes = {"sample": drawn.shape, "component": component.shape, "n_features_in_": model.n_features_in_}
-    assert (
-        isinstance(model.converged_, bool) and isinstance(model.n_iter_, int) and isinstance(model.lower_bounds_, list)
-    )
+    for name, kind in (("converged_", bool), ("n_iter_", int), ("lower_bounds_", list)):
+        assert isinstance(getattr(model, name), kind), name
     assert model.lower_bounds_[-1] == pytest.approx(model.lower_bound_, rel=1e-10)
     return out, shapes
 

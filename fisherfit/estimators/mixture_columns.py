@@ -256,7 +256,8 @@ def codes_of(table: Table, name: str, spec: Column) -> np.ndarray:
     if (out < 0).any():
         row = int(np.flatnonzero(out < 0)[0])
         raise InputError(f"column {spec.name!r} has the value {shown(found[codes[row]])} at row {row}, which it "
-                         f"did not have in the fit; its values there were {', '.join(map(repr, spec.levels))}")  # fmt: skip
+                         "did not have in the fit; its values there were "
+                         f"{', '.join(map(repr, spec.levels))}")  # fmt: skip
     return out.astype(np.int32)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from ..errors import InputError
 
 BLOCK = 8192  # rows that are read at a time
-SEEN = 100_000  # rows that medians are taken of
-FAR = 20.0  # robust scales from the median beyond which a value counts as that far when the scale is set
+SEEN = 20_000  # rows that medians are taken of
+FAR = 20.0  # robust scales from the median beyond which a value has no say in the scale
 SINGULAR = 1e-13  # share of its variance that a column must have apart from the earlier ones
 
 
@@ -56,28 +56,17 @@ def frame_of(x: np.ndarray, group: str, names: tuple[str, ...]) -> Frame:
         Values that are not finite, a constant column, or with "all" a column that the others determine.
     """
     n, d = x.shape
-    _check_finite(x, names)
-    centre, scale, size = np.empty(d), np.empty(d), np.empty(d)
-    step = max(1, n // SEEN)
-    for j in range(d):
-        column = x[:, j]
-        low, high = float(column.min()), float(column.max())
-        size[j] = max(abs(low), abs(high))
-        if high - low <= 8.0 * np.finfo(float).eps * size[j]:
-            raise InputError(
-                f"column {names[j]!r} is constant ({high:.6g}), so that no variance can be estimated; leave it out"
-            )
-        centre[j], scale[j] = _robust(np.array(column[::step], float), low, high)
-    moments = np.zeros((d, d))
-    plain, total, clipped = np.zeros((d, d)), np.zeros(d), np.zeros(d)
-    for start in range(0, n, BLOCK):
-        part = (x[start : start + BLOCK].T.astype(float) - centre[:, None]) / scale[:, None]
-        plain += part @ part.T
-        total += part.sum(axis=1)
-        np.clip(part, -FAR, FAR, out=part)
-        moments += part @ part.T
-        clipped += part.sum(axis=1)
-    moments = moments / n - np.outer(clipped, clipped) / n**2  # about the mean: medians may hide what is singular
+    low, high = _range(x, names)
+    size = np.maximum(np.abs(low), np.abs(high))
+    constant = np.flatnonzero(high - low <= 8.0 * np.finfo(float).eps * size)
+    if constant.size:
+        j = constant[0]
+        raise InputError(
+            f"column {names[j]!r} is constant ({high[j]:.6g}), so that no variance can be estimated; leave it out"
+        )
+    seen = x[:: max(1, n // SEEN)].T.astype(float)
+    centre, scale = np.array([_robust(seen[j], low[j], high[j]) for j in range(d)]).T
+    moments, plain = _covariances(x, centre, scale)
     if group == "one":
         common = float(np.exp(np.log(scale).mean()))
         relative = scale / common
@@ -87,9 +76,8 @@ def frame_of(x: np.ndarray, group: str, names: tuple[str, ...]) -> Frame:
     noise = (16.0 * np.finfo(float).eps * size / scale) ** 2
     root, bad = _root(moments, SINGULAR + noise)
     if root is None:
-        plain = plain / n - np.outer(total, total) / n**2
-        root, bad = _root(plain, SINGULAR + noise)
         moments = plain
+        root, bad = _root(moments, SINGULAR + noise)
     if root is None:
         others = "the columns before it" if bad > 1 else f"column {names[0]!r}"
         few = f"; {n} rows cannot span {d} columns" if n <= d else ""
@@ -103,19 +91,41 @@ def frame_of(x: np.ndarray, group: str, names: tuple[str, ...]) -> Frame:
     return Frame(centre, forward, backward, forward @ (moments * scale[:, None] * scale) @ forward.T)
 
 
+def _covariances(x: np.ndarray, centre: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The covariance, in units of `scale`, of the rows without a far value, and of all rows."""
+    d = x.shape[1]
+    near, every = np.zeros((d + 1, d + 1)), np.zeros((d + 1, d + 1))
+    for start in range(0, x.shape[0], BLOCK):
+        part = np.ones((d + 1, min(BLOCK, x.shape[0] - start)))
+        part[1:] = (x[start : start + BLOCK].T.astype(float) - centre[:, None]) / scale[:, None]
+        every += part @ part.T
+        part *= (np.abs(part) <= FAR).all(axis=0)
+        near += part @ part.T
+    both = []
+    for total in (near if near[0, 0] > d else every, every):
+        mean = total[0, 1:] / total[0, 0]
+        both.append(total[1:, 1:] / total[0, 0] - mean[:, None] * mean)
+    return both[0], both[1]
+
+
 def _diagonal(centre: np.ndarray, scale: np.ndarray, spread: np.ndarray) -> Frame:
     return Frame(centre, np.diag(1.0 / scale), np.diag(scale), spread)
 
 
-def _check_finite(x: np.ndarray, names: tuple[str, ...]) -> None:
+def _range(x: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the largest value of every column."""
+    low, high = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf)
     for start in range(0, x.shape[0], BLOCK):
-        part = np.isfinite(x[start : start + BLOCK])
-        if not part.all():
+        rows = x[start : start + BLOCK]
+        low, high = np.minimum(low, rows.min(axis=0)), np.maximum(high, rows.max(axis=0))
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            part = np.isfinite(rows)
             row, column = np.argwhere(~part)[0]
             raise InputError(
                 f"column {names[column]!r} has {float(x[start + row, column])!r} in row {start + row}; "
                 "leave out rows without a finite value"
             )
+    return low, high
 
 
 def _robust(column: np.ndarray, low: float, high: float) -> tuple[float, float]:
@@ -123,7 +133,7 @@ def _robust(column: np.ndarray, low: float, high: float) -> tuple[float, float]:
     at = [(len(column) - 1) // 4, (len(column) - 1) // 2, (3 * (len(column) - 1) + 3) // 4]
     first, middle, third = np.partition(column, at)[at]
     scale = (third - first) / 1.349
-    if not scale > 1e-12 * (high - low):
+    if not scale > 8.0 * np.finfo(float).eps * max(abs(first), abs(third)):
         gap = column - middle
         largest = float(np.abs(gap).max())
         scale = float(np.sqrt(np.mean((gap / largest) ** 2))) * largest if largest > 0.0 else high - low

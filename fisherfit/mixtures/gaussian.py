@@ -24,7 +24,7 @@ from .structures import Structure, structure_of
 FLOOR = 1e-10  # least variance along an axis in a step of EM, relative to that of all rows
 NARROW = 1e-8  # the same, below which a component has collapsed
 COLLAPSED = 1e-13  # and below which there is no density
-STEEP = 1e4  # largest natural parameter for which T is used
+STEEP = 1e6  # largest natural parameter for which T is used
 WIDE = 40  # dimensions from which z is used
 
 

@@ -103,39 +103,43 @@ class GaussianBlock:
         self.points, self.count, self.d = point.mean.shape
         self.u = point.u[:, start:stop]
         self.local = point.local or informative
+        self.kept: np.ndarray | None = None
         if self.local:
             self.log_density = np.empty((self.points, self.count, self.m))
-            self.z = np.empty((self.points, self.count, self.d, self.m)) if informative else None
             for s in range(self.points):
-                for k in range(self.count):
-                    z = self.z_of(s, k)
-                    if self.z is not None:
-                        self.z[s, k] = z
-                    self.log_density[s, k] = point.constant[s, k] - 0.5 * np.einsum("im,im->m", z, z)
+                z = self.z_of(s)
+                if self.points == 1:
+                    self.kept = z
+                self.log_density[s] = point.constant[s][:, None] - 0.5 * np.square(z).sum(axis=1)
         else:
             self.t = features(self.u, point.structure.axes == "none")
             self.log_density = (point.theta @ self.t).reshape(self.points, self.count, self.m)
 
-    def z_of(self, s: int, k: int) -> np.ndarray:
-        """L^-1 (u - mean): (d, m)."""
-        point = self.point
-        if point.structure.axes == "none":
-            return (self.u - point.mean[s, k][:, None]) * np.diag(point.inverse[s, k])[:, None]
-        return point.inverse[s, k] @ self.u - (point.inverse[s, k] @ point.mean[s, k])[:, None]
+    def z_of(self, s: int) -> np.ndarray:
+        """L^-1 (u - mean) for all components at a point: (K, d, m)."""
+        if self.kept is not None:
+            return self.kept
+        inverse, mean = self.point.inverse[s], self.point.mean[s]
+        if self.point.structure.axes == "none":
+            return np.asarray((self.u - mean[..., None]) * np.diagonal(inverse, axis1=1, axis2=2)[..., None])
+        z = (inverse.reshape(-1, self.d) @ self.u).reshape(self.count, self.d, self.m)
+        z -= inverse @ mean[..., None]
+        return np.asarray(z)
 
     def sums(self, weight: np.ndarray) -> np.ndarray:
         """Sums of (1, u, vech uu') or, where the point is local, of the same of z, component by component: (S, L)."""
         if not self.point.local:
-            return (weight.reshape(-1, self.m) @ self.t_block().T).reshape(self.points, -1)
-        aligned = self.point.structure.axes == "none"
-        width = 1 + 2 * self.d if aligned else 1 + self.d + self.d * (self.d + 1) // 2
-        out = np.empty((self.points, self.count, width))
-        lower = np.tril_indices(self.d)
+            return np.asarray((weight.reshape(-1, self.m) @ self.t_block().T).reshape(self.points, -1))
+        aligned, d = self.point.structure.axes == "none", self.d
+        out = np.empty((self.points, self.count, 1 + 2 * d if aligned else 1 + d + d * (d + 1) // 2))
+        rows, columns = np.tril_indices(d)
         for s in range(self.points):
-            for k in range(self.count):
-                z, w = self.z_of(s, k), weight[s, k]
-                out[s, k, 0], out[s, k, 1 : 1 + self.d] = w.sum(), z @ w
-                out[s, k, 1 + self.d :] = (z * z) @ w if aligned else ((z * w) @ z.T)[lower]
+            z, w = self.z_of(s), weight[s]
+            out[s, :, 0], out[s, :, 1 : 1 + d] = w.sum(axis=1), (z @ w[..., None])[..., 0]
+            if aligned:
+                out[s, :, 1 + d :] = (np.square(z) @ w[..., None])[..., 0]
+            else:
+                out[s, :, 1 + d :] = ((z * w[:, None]) @ np.swapaxes(z, 1, 2))[:, rows, columns]
         return out.reshape(self.points, -1)
 
     def t_block(self) -> np.ndarray:
@@ -144,16 +148,15 @@ class GaussianBlock:
 
     def scores(self) -> list[np.ndarray]:
         """For every component, d log f_k / d its coordinates of every row: (places[k].size, m)."""
-        assert self.z is not None
-        return [own.scores(self.z[0, k]) for k, own in enumerate(self.point.derivatives)]
+        z = self.z_of(0)
+        return [own.scores(z[k]) for k, own in enumerate(self.point.derivatives)]
 
     def curvature(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Complete-data information of the rows with weights (K, m): expected and observed."""
-        assert self.z is not None
-        structure = self.point.structure
+        structure, every = self.point.structure, self.z_of(0)
         out = np.zeros((2, structure.size, structure.size))
         for k, own in enumerate(self.point.derivatives):
-            z, w, at = self.z[0, k], weight[k], np.ix_(structure.places[k], structure.places[k])
+            z, w, at = every[k], weight[k], np.ix_(structure.places[k], structure.places[k])
             expected, observed = own.information(float(w.sum()), z @ w, (z * w) @ z.T)
             out[0][at] += expected
             out[1][at] += observed

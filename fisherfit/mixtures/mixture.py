@@ -19,6 +19,7 @@ import numpy as np
 from .. import _threads
 from ..likelihood import plan
 from .contract import Block, Components
+from .louis import loss
 from .mixing import Mixing
 from .parameters import Parameters, joined
 from .posterior import posterior
@@ -243,13 +244,9 @@ class Mixture:
             z = self.mixing.columns(start, stop)
             complete[:mixed, :mixed] = observed[:mixed, :mixed] = self.mixing.information(pi, z, weight)
         complete[mixed:, mixed:], observed[mixed:, mixed:] = expected, seen
-        mean = np.zeros((size, stop - start))
-        for k, own in enumerate(self._complete_scores(block, pi, start, stop)):
-            at = self.places[k]
-            observed[np.ix_(at, at)] -= (own * wr[k]) @ own.T
-            mean[at] += own * r[k]
-        observed += (mean * weight) @ mean.T
-        return MixtureEvaluation(loglik, mean @ weight, complete, observed)
+        score, lost = loss(self._complete_scores(block, pi, start, stop), self.places, r, weight, size)
+        observed -= lost
+        return MixtureEvaluation(loglik, score, complete, observed)
 
     def _spans(self, width: int) -> list[list[tuple[int, int]]]:
         """Blocks of units, as first and last unit, in stripes that have a matrix of this width each."""

@@ -116,7 +116,7 @@ def _lifted(covariance: np.ndarray, floor: float) -> np.ndarray:
     """Covariances whose eigenvalues are at least `floor`; those that are so already come back as they are."""
     good = np.isfinite(covariance).all(axis=(-2, -1), keepdims=True)
     value, vector = np.linalg.eigh(np.where(good, covariance, np.eye(covariance.shape[-1])))
-    low = (value < floor).any(axis=-1)
+    low = np.asarray((value < floor).any(axis=-1))
     if not low.any():
         return np.where(good, covariance, np.nan)
     lifted = (vector * np.maximum(value, floor)[..., None, :]) @ np.swapaxes(vector, -1, -2)
