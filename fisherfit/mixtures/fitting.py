@@ -134,7 +134,14 @@ def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_
         reason = "converged" if factor is not None and decrement <= 1e-9 else "max_iter"
         ascent = Ascent(theta, here, factor, decrement, len(history), reason, tuple(history))
     else:
-        ascent = ascend(mixture, theta, max_iter=max_iter, tol=tol if small else max(tol, 1e-14), mu=1e-3 if small else 0.0, first=len(history))
+        ascent = ascend(
+            mixture,
+            theta,
+            max_iter=max_iter,
+            tol=tol if small else max(tol, 1e-14),
+            mu=1e-3 if small else 0.0,
+            first=len(history),
+        )
         ascent = replace(ascent, history=(*history, *ascent.history))
     ordered = in_order(mixture, ascent.theta)
     if not np.array_equal(ordered, ascent.theta):
