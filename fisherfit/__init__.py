@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from . import checks, datasets, plots
     from .anova_table import anova
     from .errors import ConvergenceWarning
+    from .estimators.gaussian_mixture import GaussianMixture
     from .estimators.grouped import GroupedGLM
+    from .estimators.mixture_model import MixtureModel
     from .family_checks import check_family
     from .warming import warmup
 
@@ -68,6 +70,7 @@ __all__ = [
     "FisherfitWarning",
     "FormulaError",
     "Gamma",
+    "GaussianMixture",
     "Geometric",
     "GroupedGLM",
     "HauckDonnerWarning",
@@ -75,6 +78,7 @@ __all__ = [
     "InputTypeError",
     "InverseGaussian",
     "MissingValuesWarning",
+    "MixtureModel",
     "NegativeBinomial",
     "NonIntegerWarning",
     "Normal",
@@ -98,7 +102,8 @@ __all__ = [
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
-    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
+    "ConvergenceWarning": ".errors", "GaussianMixture": ".estimators.gaussian_mixture",
+    "GroupedGLM": ".estimators.grouped", "MixtureModel": ".estimators.mixture_model", "anova": ".anova_table",
     "check_family": ".family_checks", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 

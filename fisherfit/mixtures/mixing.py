@@ -51,7 +51,9 @@ class Mixing:
     def scores(self, pi: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
         """For every component, d log pi_k / d psi of some units: (size, m) from pi (K, m)."""
         units = np.eye(self.count)
-        return [((units[k, 1:, None] - pi[1:])[:, None, :] * z).reshape(self.size, -1) for k in range(self.count)]
+        return [
+            ((units[k, 1:, None] - pi[1:])[:, None, :] * z).reshape(self.size, z.shape[1]) for k in range(self.count)
+        ]
 
     def information(self, pi: np.ndarray, z: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The information of the complete data about psi, sum of w (diag(pi) - pi pi') times zz': (size, size)."""

@@ -19,6 +19,7 @@ import numpy as np
 from .. import _threads
 from ..likelihood import plan
 from .contract import Block, Components
+from .louis import loss
 from .mixing import Mixing
 from .parameters import Parameters, joined
 from .posterior import posterior
@@ -127,6 +128,24 @@ class Mixture:
         found: MixtureEvaluation = self._sum(task, self.size)
         return found
 
+    def counts(self, theta: np.ndarray) -> np.ndarray:
+        """The weight that every component explains at S points: (S, K)."""
+        psi, phi = self.split(theta)
+        point = self.components.at(phi)
+
+        def task(start: int, stop: int) -> np.ndarray:
+            return np.asarray(self._block(point, psi, start, stop, False)[1] @ self.weight[start:stop])
+
+        return np.asarray(self._sum(task, len(theta)))
+
+    @cached_property
+    def dimensions(self) -> int:
+        """Columns of the data, or as many of them as one degenerate component can explain exactly."""
+        own: int | None = getattr(self.components, "dimensions", None)
+        if own is not None:
+            return own
+        return int(self.components.take(np.zeros(1, int)).features().shape[1])
+
     def posterior(self, theta: np.ndarray) -> np.ndarray:
         """Posterior probabilities of the components, (units, K)."""
         psi, phi = self.split(theta[None])
@@ -233,13 +252,9 @@ class Mixture:
             z = self.mixing.columns(start, stop)
             complete[:mixed, :mixed] = observed[:mixed, :mixed] = self.mixing.information(pi, z, weight)
         complete[mixed:, mixed:], observed[mixed:, mixed:] = expected, seen
-        mean = np.zeros((size, stop - start))
-        for k, own in enumerate(self._complete_scores(block, pi, start, stop)):
-            at = self.places[k]
-            observed[np.ix_(at, at)] -= (own * wr[k]) @ own.T
-            mean[at] += own * r[k]
-        observed += (mean * weight) @ mean.T
-        return MixtureEvaluation(loglik, mean @ weight, complete, observed)
+        score, lost = loss(self._complete_scores(block, pi, start, stop), self.places, r, weight, size)
+        observed -= lost
+        return MixtureEvaluation(loglik, score, complete, observed)
 
     def _spans(self, width: int) -> list[list[tuple[int, int]]]:
         """Blocks of units, as first and last unit, in stripes that have a matrix of this width each."""

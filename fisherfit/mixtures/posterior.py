@@ -13,6 +13,7 @@ from .._jit import compile_kernel, source_stamp
 from ..kernels import pairwise_sum
 
 TILE = 512
+NEGLIGIBLE = 1e-200  # a posterior below this is 0: products with denormal numbers are slow
 
 
 def _make() -> Callable[..., Any]:
@@ -54,7 +55,8 @@ def _make() -> Callable[..., Any]:
                 for k in range(count):
                     row = joint[s, k, start : start + size]
                     for i in range(size):
-                        row[i] = exp(row[i] - high[i])
+                        value = exp(row[i] - high[i])
+                        row[i] = where(value < NEGLIGIBLE, 0.0, value)  # NaN stays
                         total[i] += row[i]
                 for i in range(size):
                     unit = weight[start + i]

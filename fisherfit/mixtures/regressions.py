@@ -22,6 +22,11 @@ from ..rowwise import base_terms_by_row
 from .parameters import Parameters
 
 
+SCALES = {"normal": 0.5, "student_t": 1.0}  # the power of the second parameter that is a scale of the response
+NARROW = 0.02  # a scale below this share of the largest may belong to a handful of rows
+VANISHED = 1e-5  # and below this it belongs to rows that are fitted exactly
+
+
 @dataclass(frozen=True, eq=False)
 class Regressions:
     """K regressions of y on a design.
@@ -45,6 +50,7 @@ class Regressions:
     trials: np.ndarray
     offset: np.ndarray | None
     shared: np.ndarray
+    responses = 1  # the first column of `features`
 
     @property
     def n(self) -> int:
@@ -158,8 +164,24 @@ class Regressions:
         return phi
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
-        """Components that have degenerated."""
-        return []
+        """Components of a family with a scale whose residuals have vanished beside those of another."""
+        shares = self.narrowness(phi) * NARROW**2
+        return [
+            (k, f"component {k} fits its rows exactly: its scale is {np.sqrt(share):.1g} of the largest")
+            for k, share in enumerate(shares)
+            if not share >= VANISHED**2
+        ]
+
+    def narrowness(self, phi: np.ndarray) -> np.ndarray:
+        """The squared scale of every component, in units of `NARROW` of the largest squared: (K,); inf without one."""
+        scale = np.full(self.count, np.inf)
+        for k, (kernel, at) in enumerate(zip(self.kernels, self.places, strict=True)):
+            power = SCALES.get(kernel.family.name)
+            if power is not None and kernel.n_parameters > 1:
+                scale[k] = float(kernel.links[1].mean(phi[at[self.design.width]])) ** power
+        has = np.isfinite(scale)
+        scale[has] /= max(scale[has].max(initial=0.0), 1e-300) * NARROW
+        return np.asarray(scale**2)
 
     def order(self, phi: np.ndarray) -> np.ndarray:
         """Ascending in the first coefficient that is not shared, then in the next ones."""
