@@ -175,7 +175,8 @@ def ascend(
         before, last = decrement, step
         if n == max_iter:
             return end("max_iter")
-        following = _next(problem, theta, here, mu, scale)
+        resting = newton is None and _natural(here) <= FLOOR
+        following = None if resting else _next(problem, theta, here, mu, scale)
         if following is None:
             following = _off_the_saddle(problem, theta, here) if newton is None else None
             if following is None:
@@ -188,9 +189,13 @@ def _at_rest(here: Any, newton: Factor | None, decrement: float) -> str:
     """Why no step goes up."""
     if newton is not None:
         return "converged" if decrement <= FLOOR else "stalled"
+    return "flat" if _natural(here) <= FLOOR and negative_curvature(here) is None else "stalled"
+
+
+def _natural(here: Any) -> float:
+    """The decrement under the information of the complete data, which vanishes at saddles too."""
     factor = cholesky(here.complete)
-    flat = factor is not None and float(here.score @ factor.solve(here.score)) <= FLOOR
-    return "flat" if flat and negative_curvature(here) is None else "stalled"
+    return math.inf if factor is None else float(here.score @ factor.solve(here.score))
 
 
 def _towards_infinity(
