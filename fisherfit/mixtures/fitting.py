@@ -162,7 +162,7 @@ def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]
     if best.trouble:
         told = "; ".join(sentence for _, sentence in best.trouble)
         out.append((
-            f"every start ended with a component that is degenerate: {told}; try more starts (n_init), fewer components, "
+            f"every start ended with a degenerate component: {told}; try more starts (n_init), fewer components, "
             "a structure with fewer parameters, or a prior",
             DegenerateComponentWarning,
         ))  # fmt: skip
@@ -176,8 +176,8 @@ def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]
         ))  # fmt: skip
     if result.boundary:
         out.append((
-            f"the maximum lies on the edge of the parameter space: {', '.join(result.boundary)}; these have no standard "
-            "errors, and those of the others hold with them where they are",
+            f"the maximum lies on the edge of the parameter space: {', '.join(result.boundary)}; these have no "
+            "standard errors, and those of the others hold with them where they are",
             BoundaryWarning,
         ))  # fmt: skip
     if best.ascent.reason == "flat" and not best.trouble:
