@@ -54,7 +54,7 @@ def _halves(mixture: Mixture, z: np.ndarray, weight: np.ndarray) -> list[np.ndar
     Of a regression, by the sign of the residual and by its size.
     """
     rows = mixture.components.features()
-    responses = int(getattr(mixture.components, "responses", rows.shape[1]))
+    responses = int(getattr(mixture.components, "responses", 0)) or rows.shape[1]
     if 0 < responses < rows.shape[1]:
         design = np.column_stack([np.ones(len(rows)), rows[:, responses:]])
         own = weight if mixture.edges is None else z[owners(mixture)]
