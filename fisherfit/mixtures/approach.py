@@ -18,50 +18,52 @@ MEMORY = 8
 
 
 def approach(
-    mixture: Mixture, sample: Mixture, theta: np.ndarray, *, tol: float = 1e-18, max_iter: int = 200
-) -> tuple[np.ndarray, MixtureEvaluation, list[tuple[float, float]]]:
-    """From a point near the maximum of all units towards it.
+    mixture: Mixture, metric: MixtureEvaluation, theta: np.ndarray, *, tol: float = 1e-18, max_iter: int = 200
+) -> tuple[np.ndarray, list[tuple[float, float]]]:
+    """From a point near the maximum of all units towards it, in the metric of a sample scaled to all units.
 
-    Returns the last point, the information of the sample scaled to all units, and by iteration the log-likelihood
-    and the decrement as the sample measures it.
+    Returns the best point, and by iteration the log-likelihood and the decrement as the sample measures it.
     """
-    metric = scaled(sample, mixture, theta)
     factor = cholesky(metric.observed) if usable(metric) else None
-    complete = metric.complete
+    root = np.sqrt(np.maximum(np.diag(metric.observed), 1e-300))
     steps: list[np.ndarray] = []
     changes: list[np.ndarray] = []
-    last: tuple[np.ndarray, np.ndarray] | None = None
-    best, fallback, before = -np.inf, theta, np.inf
+    best, value, residual, beyond, before, fell = theta, -np.inf, np.zeros(0), theta, np.inf, False
     history: list[tuple[float, float]] = []
-    root = np.sqrt(np.maximum(np.diag(metric.observed), 1e-300))
     for _ in range(max_iter):
-        loglik, following = mixture.em(theta[None])
-        value, move = float(loglik[0]), following[0] - theta
-        slack = SLACK * (abs(best) + mixture.total) if np.isfinite(best) else 0.0
-        if not (np.isfinite(value) and np.isfinite(move).all() and value >= best - slack):
-            if not np.isfinite(best) or np.array_equal(theta, fallback):
+        found, following = mixture.em(theta[None])
+        move = following[0] - theta
+        gain = metric.complete @ move
+        own = move if factor is None else factor.solve(gain)
+        good = bool(np.isfinite(found[0]) and np.isfinite(own).all())
+        if good and residual.size:
+            steps, changes = [*steps, theta - best][-MEMORY:], [*changes, own - residual][-MEMORY:]
+        slack = SLACK * (abs(value) + mixture.total) if residual.size else 0.0
+        if good and found[0] >= value - slack:
+            decrement = float(gain @ own)
+            best, value, residual, beyond, fell = theta, float(found[0]), own, following[0], False
+            history.append((value, decrement))
+            if decrement <= tol or (decrement <= FLOOR and decrement >= 0.5 * before):
                 break
-            theta, last = fallback, None
-            steps, changes = [], []
-            continue
-        best, fallback = max(best, value), following[0]
-        gain = complete @ move
-        residual = move if factor is None else factor.solve(gain)
-        decrement = float(gain @ residual)
-        history.append((value, decrement))
-        if decrement <= tol or (decrement <= FLOOR and decrement >= 0.5 * before):
+            before = decrement
+        elif not residual.size or np.array_equal(theta, beyond):
             break
-        before = decrement
-        if last is not None:
-            steps, changes = [*steps, theta - last[0]][-MEMORY:], [*changes, residual - last[1]][-MEMORY:]
-        last = theta, residual
-        step = residual
-        if changes:
-            matrix = np.stack(changes, axis=1)
-            mix = np.linalg.lstsq(matrix * root[:, None], residual * root, rcond=1e-10)[0]
-            step = residual - (np.stack(steps, axis=1) + matrix) @ mix
-        theta = theta + step
-    return theta, metric, history
+        elif fell or not good:
+            theta, steps, changes = beyond, [], []
+            continue
+        else:
+            fell = True  # what was learnt there is used from the best point on
+        theta = best + mixed(steps, changes, residual, root)
+    return best, history
+
+
+def mixed(steps: list[np.ndarray], changes: list[np.ndarray], residual: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """The step of Anderson's mixing: that of the residual, without what earlier steps say it lacks."""
+    if not changes:
+        return residual
+    matrix = np.stack(changes, axis=1)
+    mix = np.linalg.lstsq(matrix * root[:, None], residual * root, rcond=1e-10)[0]
+    return np.asarray(residual - (np.stack(steps, axis=1) + matrix) @ mix)
 
 
 def scaled(sample: Mixture, mixture: Mixture, theta: np.ndarray) -> MixtureEvaluation:
@@ -71,4 +73,4 @@ def scaled(sample: Mixture, mixture: Mixture, theta: np.ndarray) -> MixtureEvalu
     return MixtureEvaluation(here.loglik * share, here.score * share, here.complete * share, here.observed * share)
 
 
-__all__ = ["approach", "scaled"]
+__all__ = ["approach", "mixed", "scaled"]

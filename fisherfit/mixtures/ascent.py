@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,6 +30,7 @@ SLACK = 64.0 * EPS
 SHORTEST = 1e-8
 FLAT = 1e-14  # reciprocal condition of the scaled information below which some direction has none
 PATIENCE = 4  # Newton steps whose decrement falls but slowly, before coordinates are taken to run to infinity
+VAST = 1e5  # standard errors beyond so many times a coordinate's size belong to one that runs to infinity
 FAR = (36.0, 18.0, 9.0, 4.0)  # how much further they are taken: logarithms and logits, so that nothing is left
 
 
@@ -158,11 +160,14 @@ def ascend(
         if callback is not None:
             callback(n, here.loglik, decrement)
 
-        def end(reason: str) -> Ascent:
-            return Ascent(theta, here, newton, decrement, n, reason, tuple(history))
+        end = partial(_ended, theta, here, newton, decrement, n, history)
 
         if newton is not None and (decrement <= tol or (decrement <= FLOOR and decrement >= 0.5 * before)):
-            return end("converged" if newton.reciprocal_condition > FLAT else "flat")
+            sharp = newton.reciprocal_condition > FLAT
+            outside = _without_information(theta, newton) if sharp else np.zeros(theta.size, bool)
+            if outside.any() and not outside.all():
+                return _holding(problem, theta, outside, n, history, max_iter=max_iter, tol=tol, callback=callback)
+            return end("converged" if sharp else "flat")
         told = None if watch is None else watch(theta, here.loglik)
         if told is not None:
             return end(told)
@@ -175,7 +180,8 @@ def ascend(
         before, last = decrement, step
         if n == max_iter:
             return end("max_iter")
-        following = _next(problem, theta, here, mu, scale)
+        resting = newton is None and _natural(here) <= FLOOR
+        following = None if resting else _next(problem, theta, here, mu, scale)
         if following is None:
             following = _off_the_saddle(problem, theta, here) if newton is None else None
             if following is None:
@@ -184,13 +190,29 @@ def ascend(
     raise AssertionError  # the loop returns
 
 
+def _ended(
+    theta: np.ndarray, here: Any, factor: Factor | None, decrement: float, n: int, history: list[Any], reason: str
+) -> Ascent:
+    return Ascent(theta, here, factor, decrement, n, reason, tuple(history))
+
+
 def _at_rest(here: Any, newton: Factor | None, decrement: float) -> str:
     """Why no step goes up."""
     if newton is not None:
         return "converged" if decrement <= FLOOR else "stalled"
+    return "flat" if _natural(here) <= FLOOR and negative_curvature(here) is None else "stalled"
+
+
+def _without_information(theta: np.ndarray, newton: Factor) -> np.ndarray:
+    """Coordinates so far out that their standard errors say nothing: they were on the way to infinity before."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.sqrt(np.diag(newton.inverse())) > VAST * (1.0 + np.abs(theta)))
+
+
+def _natural(here: Any) -> float:
+    """The decrement under the information of the complete data, which vanishes at saddles too."""
     factor = cholesky(here.complete)
-    flat = factor is not None and float(here.score @ factor.solve(here.score)) <= FLOOR
-    return "flat" if flat and negative_curvature(here) is None else "stalled"
+    return math.inf if factor is None else float(here.score @ factor.solve(here.score))
 
 
 def _towards_infinity(

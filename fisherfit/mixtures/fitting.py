@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import BoundaryWarning, DegenerateComponentWarning, InputError, RankWarning
 from ..linalg import cholesky
-from .approach import approach
+from .approach import approach, scaled
 from .ascent import Ascent, ascend
 from .climbing import SAME, Climb, Run, chosen, climb, halve, in_order, relocated, troubles
 from .mixture import Mixture, MixtureEvaluation
@@ -25,7 +25,7 @@ ROUNDS = ((4, 2.0), (8, 2.0), (12, 1.5))  # as in `climbing`: a large sample has
 WIDE = 120  # parameters from which maxima are sought by EM alone
 FINALISTS, LONG = 3, 40  # then so many points make so many more steps
 PASSES = 60  # steps of EM with a sample's information at the most
-DISTANT = 0.1  # decrement above which the sample's information is taken anew on the way
+DISTANT, QUICK = 0.1, 8  # where the sample's information is taken anew, if the way there was longer
 DEAR = 5e12  # multiplications for the information of all units, above which the sample's stands for it
 
 
@@ -125,11 +125,16 @@ def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_
             points = halve(first, points, steps, max(FINALISTS, int(len(points) / division)))
         theta = halve(sample, points[:FINALISTS], LONG, 1)[0]
     history: list[tuple[float, float]] = []
-    for goal in () if small else (DISTANT, max(tol, 1e-18)):
-        theta, metric, more = approach(mixture, sample, theta, tol=goal, max_iter=min(max_iter, PASSES))
-        history += more
+    if not small:
+        metric = scaled(sample, mixture, theta)
+        theta, history = approach(mixture, metric, theta, tol=DISTANT, max_iter=min(max_iter, PASSES))
+        if len(history) > QUICK:
+            metric = scaled(sample, mixture, theta)
+        theta, more = approach(mixture, metric, theta, tol=max(tol, 1e-18), max_iter=min(max_iter, PASSES))
+        history = [*history, *more[1:]]
+    theta = in_order(mixture, theta)
     if mixture.units * float(p) ** 2 > DEAR:
-        here = replace(metric, loglik=history[-1][0])
+        here = replace(scaled(sample, mixture, theta), loglik=history[-1][0])
         factor, decrement = cholesky(here.observed), history[-1][1]
         reason = "converged" if factor is not None and decrement <= 1e-9 else "max_iter"
         ascent = Ascent(theta, here, factor, decrement, len(history), reason, tuple(history))
@@ -157,7 +162,7 @@ def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]
     if best.trouble:
         told = "; ".join(sentence for _, sentence in best.trouble)
         out.append((
-            f"every start ended with a component that is degenerate: {told}; try more starts (n_init), fewer components, "
+            f"every start ended with a degenerate component: {told}; try more starts (n_init), fewer components, "
             "a structure with fewer parameters, or a prior",
             DegenerateComponentWarning,
         ))  # fmt: skip
@@ -171,8 +176,8 @@ def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]
         ))  # fmt: skip
     if result.boundary:
         out.append((
-            f"the maximum lies on the edge of the parameter space: {', '.join(result.boundary)}; these have no standard "
-            "errors, and those of the others hold with them where they are",
+            f"the maximum lies on the edge of the parameter space: {', '.join(result.boundary)}; these have no "
+            "standard errors, and those of the others hold with them where they are",
             BoundaryWarning,
         ))  # fmt: skip
     if best.ascent.reason == "flat" and not best.trouble:
@@ -211,10 +216,15 @@ def make_result(
     names = np.array(parameters.names)
     return MixtureResult(
         parameters.names, parameters.values, covariance, parameters.supports, evaluation.loglik, theta.size,
-        mixture.total, mixture.mixing.count, -float(mixture.weight @ plogp), hardness, model, "observed",
+        observations(mixture), mixture.mixing.count, -float(mixture.weight @ plogp), hardness, model, "observed",
         best.converged, best.n_iter, best.decrement, best.history, maxima_of(found),
         boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
     )  # fmt: skip
+
+
+def observations(mixture: Mixture) -> float:
+    """The n of BIC: the weight of all rows."""
+    return mixture.total if mixture.edges is None else float(mixture.weight @ np.diff(mixture.edges))
 
 
 def maxima_of(found: Climb) -> tuple[tuple[float, int], ...]:

@@ -49,12 +49,12 @@ def split_and_merge(mixture: Mixture, theta: np.ndarray) -> list[np.ndarray]:
 
 
 def _halves(mixture: Mixture, z: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
-    """Ways to cut the units of a component in two, as 0 and 1: across, the core from the rest, and what is farthest off.
+    """Ways to cut the units of a component in two, as 0 and 1: across, core and rest, what is farthest off.
 
     Of a regression, by the sign of the residual and by its size.
     """
     rows = mixture.components.features()
-    responses = getattr(mixture.components, "responses", rows.shape[1])
+    responses = int(getattr(mixture.components, "responses", 0)) or rows.shape[1]
     if 0 < responses < rows.shape[1]:
         design = np.column_stack([np.ones(len(rows)), rows[:, responses:]])
         own = weight if mixture.edges is None else z[owners(mixture)]

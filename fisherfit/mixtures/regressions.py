@@ -21,7 +21,6 @@ from ..linalg import cholesky
 from ..rowwise import base_terms_by_row
 from .parameters import Parameters
 
-
 SCALES = {"normal": 0.5, "student_t": 1.0}  # the power of the second parameter that is a scale of the response
 NARROW = 0.02  # a scale below this share of the largest may belong to a handful of rows
 VANISHED = 1e-5  # and below this it belongs to rows that are fitted exactly

@@ -24,7 +24,7 @@ class MixtureResult:
     `history` has log-likelihood and decrement by iteration of the run that won, `maxima` the local maxima that were
     found, each with the number of starts that led to it. `boundary` names parameters on the edge of their space and
     `unidentified` those that the data do not determine; neither have standard errors.
-    `nobs` is the n of BIC: the sum of the weights of the units. `entropy` is -sum w_i sum_k z_ik log z_ik, and
+    `nobs` is the n of BIC: the sum of the weights of the rows. `entropy` is -sum w_i sum_k z_ik log z_ik, and
     `hardness` sum w_i log max_k z_ik.
     """
 
@@ -154,6 +154,11 @@ class MixtureResult:
         return self._z(), np.asarray(self.pvalues)
 
     use_t = False
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """The estimates, by the name that the summary knows."""
+        return self.estimates
 
     def _z(self) -> Any:
         real = np.array([support == "real" for support in self.supports])

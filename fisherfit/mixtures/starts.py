@@ -44,7 +44,7 @@ def partitions(mixture: Mixture, alive: np.ndarray, n_init: int, rng: np.random.
     """Labels of the units that have weight, one partition after the other."""
     k, weight = mixture.mixing.count, mixture.weight[alive]
     rows = mixture.components.features()
-    responses = getattr(mixture.components, "responses", rows.shape[1])
+    responses = int(getattr(mixture.components, "responses", 0)) or rows.shape[1]
     features = by_unit(mixture, rows)[alive]
     white = whitened(features)
     spaces = [features] if features.shape[1] == 1 else [features, white]
