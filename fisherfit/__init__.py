@@ -24,7 +24,10 @@ from .errors import (
 )
 from .estimators import GLM
 from .families import (
+    Bernoulli,
+    Beta,
     Binomial,
+    Exponential,
     Family,
     Gamma,
     Geometric,
@@ -32,8 +35,10 @@ from .families import (
     NegativeBinomial,
     Normal,
     Poisson,
+    StudentT,
     Support,
     Tweedie,
+    VonMises,
 )
 from .links import Power
 
@@ -49,12 +54,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GLM",
+    "Bernoulli",
+    "Beta",
     "Binomial",
     "BoundaryWarning",
     "CompilationWarning",
     "ConvergenceWarning",
     "CovarianceWarning",
     "ExactFitWarning",
+    "Exponential",
     "Family",
     "FisherfitError",
     "FisherfitWarning",
@@ -74,8 +82,10 @@ __all__ = [
     "Power",
     "RankWarning",
     "SeparationWarning",
+    "StudentT",
     "Support",
     "Tweedie",
+    "VonMises",
     "anova",
     "check_family",
     "checks",

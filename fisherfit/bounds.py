@@ -44,7 +44,7 @@ def eta_range(link: str, support: str) -> tuple[float, float]:
 def attainable(family: str, link: str, y: np.ndarray, lower: float, upper: float) -> tuple[np.ndarray, np.ndarray]:
     """True for the rows whose likelihood is finite with the linear predictor at its lower, its upper end."""
     none = np.zeros(y.size, bool)
-    counts = family in ("poisson", "negative_binomial", "geometric", "tweedie", "binomial")
+    counts = family in ("poisson", "negative_binomial", "geometric", "tweedie", "binomial", "bernoulli")
     low = (
         (y == 0.0)
         if counts and np.isfinite(lower) and (link in ("identity", "sqrt") or link.startswith("power"))
@@ -52,7 +52,7 @@ def attainable(family: str, link: str, y: np.ndarray, lower: float, upper: float
     )
     if link.startswith("power(-"):
         low = none
-    high = (y == 1.0) if family == "binomial" and np.isfinite(upper) else none
+    high = (y == 1.0) if family in ("binomial", "bernoulli") and np.isfinite(upper) else none
     if family == "normal" and np.isfinite(lower) and (link == "sqrt" or link.startswith("power")):
         low = ~none
     return low, high

@@ -14,6 +14,7 @@ import numpy as np
 import scipy  # its parts are loaded when they are named
 
 BOTH_LINKS = ("logit", "probit", "cloglog", "loglog", "cauchit")
+BINOMIAL_FAMILIES = ("binomial", "bernoulli")
 COUNT_FAMILIES = ("poisson", "negative_binomial", "geometric", "tweedie")
 LEAST = 1e-7  # what a linear program, run at tolerance 1e-9, takes for zero
 
@@ -62,9 +63,9 @@ def row_signs(family: str, link: str, y: np.ndarray, present: np.ndarray) -> np.
 
     None where the model's estimates always exist.
     """
-    if family == "binomial" and link in BOTH_LINKS:
+    if family in BINOMIAL_FAMILIES and link in BOTH_LINKS:
         signs = np.where(y == 1.0, 1, np.where(y == 0.0, -1, 0))
-    elif link == "log" and (family in COUNT_FAMILIES or family == "binomial"):
+    elif link == "log" and (family in COUNT_FAMILIES or family in BINOMIAL_FAMILIES):
         signs = np.where(y == 0.0, -1, 0)
     else:
         return None

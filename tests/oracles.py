@@ -52,11 +52,16 @@ def _link(name, e):
     return m, 1 - m, m / e / k, m / e / e / k * (1 / k - 1)
 
 
+#: families that are others with a constant
+SAME = {"bernoulli": "binomial", "exponential": "gamma"}
+
+
 # families: log f = kernel(y, theta) / phi + rest(y, phi); a unit parameter is (p, q), alpha and power are constants
 
 
 def kernel(name, y, theta, constants=()):
     """The part of a log-density that depends on the mean, times phi."""
+    name = SAME.get(name, name)
     y, m = mp.mpf(y), mp.mpf(theta[0])
     if name == "normal":
         return y * m - m * m / 2
@@ -77,11 +82,29 @@ def kernel(name, y, theta, constants=()):
     if name == "tweedie":
         p = mp.mpf(constants[0])
         return y * m ** (1 - p) / (1 - p) - m ** (2 - p) / (2 - p)
+    if name in ("student_t", "beta", "von_mises"):
+        return two_parameters(name, y, tuple(map(mp.mpf, (*theta, *constants))))
     raise KeyError(name)
+
+
+def two_parameters(name, y, theta):
+    """Complete log-densities of two parameters; (p, q) counts as one."""
+    if name == "student_t":
+        m, s, df = theta
+        constant = mp.loggamma((df + 1) / 2) - mp.loggamma(df / 2) - mp.log(df * mp.pi) / 2 - mp.log(s)
+        return constant - (df + 1) / 2 * mp.log1p(((y - m) / s) ** 2 / df)
+    if name == "beta":
+        p, q, phi = theta
+        a, b = p * phi, q * phi
+        constant = mp.loggamma(phi) - mp.loggamma(a) - mp.loggamma(b)
+        return constant + (a - 1) * mp.log(y) + (b - 1) * mp.log(1 - y)
+    m, kappa = theta
+    return kappa * mp.cos(y - m) - mp.log(2 * mp.pi * mp.besseli(0, kappa))
 
 
 def rest(name, y, phi, constants=()):
     """The part of a log-density that is free of the mean."""
+    name = SAME.get(name, name)
     y, phi = mp.mpf(y), mp.mpf(phi)
     if name == "normal":
         return -y * y / (2 * phi) - mp.log(2 * mp.pi * phi) / 2
@@ -143,6 +166,7 @@ def log_density(name, y, theta, phi=1, constants=()):
 
 def derivatives(name, y, theta, constants=()):
     """First and second derivative of `kernel` in the mean, by differences at three times the digits."""
+    name = SAME.get(name, name)
     small = min(float(abs(t)) for t in theta[:2]) if name == "binomial" else 1.0
     with mp.workdps(3 * DIGITS - int(math.log10(small))):  # 1 - p keeps its digits
         m, others = mp.mpf(theta[0]), tuple(theta[1:])
@@ -165,9 +189,12 @@ def derivatives(name, y, theta, constants=()):
 
 def score_and_information(name, y, theta, constants=()):
     """Score, observed and expected information of the mean, as the books have them: (y - mu) / V, ..., 1 / V."""
+    name = SAME.get(name, name)
     if name == "binomial":
         p, q = theta
         return y / p - (1 - y) / q, y / p**2 + (1 - y) / q**2, 1 / p / q
+    if name in ("student_t", "beta", "von_mises"):
+        return first_of_two(name, mp.mpf(y), tuple(map(mp.mpf, (*theta, *constants))))
     (m, *_), y = theta, mp.mpf(y)
     a = mp.mpf(constants[0]) if constants else mp.mpf(0)
     v, slope = {
@@ -182,8 +209,26 @@ def score_and_information(name, y, theta, constants=()):
     return (y - m) / v, (v + (y - m) * slope) / v**2, 1 / v
 
 
+def first_of_two(name, y, theta):
+    """Score, observed and expected information of the first of two parameters."""
+    if name == "student_t":
+        m, s, df = theta
+        d, c = y - m, df * s * s
+        total = c + d * d
+        return (df + 1) * d / total, (df + 1) * (c - d * d) / total**2, (df + 1) / (df + 3) / s**2
+    if name == "beta":
+        p, q, phi = theta
+        information = phi**2 * (mp.psi(1, p * phi) + mp.psi(1, q * phi))
+        mean = mp.psi(0, p * phi) - mp.psi(0, q * phi)
+        return phi * (mp.log(y) - mp.log(1 - y) - mean), information, information
+    m, kappa = theta
+    ratio = mp.besseli(1, kappa) / mp.besseli(0, kappa)
+    return kappa * mp.sin(y - m), kappa * mp.cos(y - m), kappa * ratio
+
+
 def half_deviance(name, y, theta, constants=()):
     """Minus half the unit deviance: the kernel less its value at mu = y."""
+    name = SAME.get(name, name)
     if name == "binomial":
         top = mp.mpf(0) if y in (0, 1) else kernel(name, y, (mp.mpf(y), 1 - mp.mpf(y)))
     elif y == 0 and name != "normal":

@@ -14,7 +14,7 @@ LAYERS = [
     {"choices"},
     {"convergence"},
     {"elementary", "_threads", "datasets", "covtypes", "randomness"},
-    {"special", "gammas", "_bits"},
+    {"special", "gammas", "bessel", "_bits"},
     {"_jit", "sparse", "links", "families", "table"},
     {
         "kernels",

@@ -15,6 +15,9 @@ OWN = [
     ff.NegativeBinomial(alpha=0.4),
     ff.Tweedie(1.1),
     ff.Tweedie(1.9),
+    ff.Normal().with_dispersion(),
+    ff.Gamma().with_dispersion(),
+    ff.InverseGaussian().with_dispersion(),
 ]
 
 

@@ -214,8 +214,11 @@ def test_families_and_their_links_are_right(run):
     data = ff.datasets.load("trees")[["girth", "volume"]].iloc[::3].assign(volume=lambda t: t["volume"].round())
     data["volume"] **= 2
     unit = data.assign(volume=[0, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1])
+    share = data.assign(volume=0.2 + 0.5 * unit["volume"] + 0.001 * data["girth"])
+    angle = data.assign(volume=0.1 * data["girth"] + 0.2 * unit["volume"])
+    tables = {"binomial": unit, "bernoulli": unit, "beta": share, "von_mises": angle}
     for name, _, dispersion, links in rows:
-        table = unit if name == "binomial" else data
+        table = tables.get(name, data)
         model = ff.GLM(name, formula="volume ~ girth").fit(table)
         assert model.result_.links[0] == links.split(", ")[0]
         assert (model.result_.dispersion_method == "pearson") == (dispersion == "estimated")

@@ -9,7 +9,16 @@ from functools import cache
 import numpy as np
 import pytest
 
-from fisherfit.families import FAMILIES, ExponentialDispersion, NegativeBinomial, Tweedie
+from fisherfit.families import (
+    FAMILIES,
+    ExponentialDispersion,
+    Gamma,
+    InverseGaussian,
+    NegativeBinomial,
+    Normal,
+    StudentT,
+    Tweedie,
+)
 from fisherfit.kernels import OBSERVED, VALUE, kernels_of
 from fisherfit.links import get_link
 
@@ -20,9 +29,24 @@ VALUES = {
     "nonnegative": (0.0, 0.03, 0.7, 3.0),
     "unit": (0.002, 0.3, 0.9),
 }
+#: values of single parameters, for which responses and their moments are within reach of double precision
+OWN_VALUES = {
+    "phi": (0.02, 0.2, 1.7),
+    "beta": {"phi": (20.0, 60.0, 300.0)},
+    "kappa": (1e-3, 0.8, 70.0),
+}
 #: constants of a family other than the default
-OTHERS = [NegativeBinomial(alpha=0.0), NegativeBinomial(alpha=0.4), Tweedie(1.1), Tweedie(1.9)]
+OTHERS = [NegativeBinomial(alpha=0.0), NegativeBinomial(alpha=0.4), Tweedie(1.1), Tweedie(1.9), StudentT(9.5),
+          Normal().with_dispersion(), Gamma().with_dispersion(), InverseGaussian().with_dispersion()]  # fmt: skip
 INSTANCES = [*(cls() for cls in FAMILIES.values()), *OTHERS]
+
+
+def values_of(family):
+    """For every parameter of a family the values to check at."""
+    return [
+        OWN_VALUES.get(family.name, OWN_VALUES).get(name, VALUES[support])
+        for name, support in family.parameters.items()
+    ]
 
 
 def dispersions(family):
@@ -32,7 +56,7 @@ def dispersions(family):
 CASES = [
     pytest.param(family, theta, phi, id=f"{family!r}-{'-'.join(f'{t:g}' for t in theta)}-{phi}")
     for family in INSTANCES
-    for theta in itertools.product(*(VALUES[support] for support in family.parameters.values()))
+    for theta in itertools.product(*values_of(family))
     for phi in dispersions(family)
 ]
 FEW = CASES[::4]
@@ -97,13 +121,22 @@ class Law:
         if support.integer:
             # tails of counts are geometric at the slowest: at the rate of the variance, 45 times that is e^-45
             y = np.arange(support.lower, math.ceil(mean + 12.0 * sd + 45.0 * max(1.0, sd * sd / (mean + 1e-9))))
+            y = y[y <= support.upper]
             return y, np.ones(y.size)
+        if math.isfinite(self.family.period):
+            return self.quadrature(np.linspace(mean - math.pi, mean + math.pi, 161), lambda z: z, np.ones_like)
         if support.lower == 0.0 and support.upper == math.inf:
             y, measure = self.panels(np.exp, np.exp, np.arange(-680.0, 300.0, 1.0))
             if support.lower_open:
                 return y, measure
             return np.r_[0.0, y], np.r_[1.0, measure]
-        return self.panels(lambda z: mean + sd * z, lambda z: sd * np.ones_like(z), np.arange(-60.0, 60.0, 1.0))
+        if support.upper == 1.0:  # 1 - y has no digits left beyond y = 1 - 2^-53
+            return self.panels(
+                lambda z: np.exp(np.minimum(z, 0.0)) / (1.0 + np.exp(-np.abs(z))),
+                lambda z: np.exp(-np.abs(z)) / (1.0 + np.exp(-np.abs(z))) ** 2,
+                np.arange(-680.0, 35.0, 1.0),
+            )  # fmt: skip
+        return self.panels(lambda z: mean + sd * np.sinh(z), lambda z: sd * np.cosh(z), np.arange(-60.0, 60.0, 1.0))
 
     def panels(self, y_of, slope, grid):
         """Gauss-Legendre panels over the part of a coarse grid where the density counts."""
@@ -117,6 +150,10 @@ class Law:
                 np.linspace(low, top - 6.0, 81) if low < top - 6.0 else low, np.linspace(max(low, top - 6.0), high, 81)
             ]
         )
+        return self.quadrature(edges, y_of, slope)
+
+    def quadrature(self, edges, y_of, slope):
+        """Gauss-Legendre points of panels with their weights."""
         nodes, weights = np.polynomial.legendre.leggauss(10)
         half = 0.5 * np.diff(edges)[:, None]
         self.ends = y_of(edges[1:])
@@ -170,11 +207,17 @@ def wrong(formula):
     return off
 
 
-@pytest.mark.parametrize("which", ["objective", "score", "fisher", "observed", "base"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [
+        (name, which)
+        for name, which in itertools.product(FAMILIES, ["objective", "score", "fisher", "observed", "base"])
+        if (name, which) != ("bernoulli", "base")  # which is 0
+    ],
+)
 def test_the_laws_fail_when_a_formula_is_off_by_a_millionth(name, which):
     family = FAMILIES[name]()
-    theta = tuple(VALUES[support][2] for support in family.parameters.values())
+    theta = tuple(values[2] for values in values_of(family))
     formulas = family.formulas()
     broken = formulas._replace(**{which: wrong(getattr(formulas, which))})
     phi = dispersions(family)[-1]
@@ -273,7 +316,7 @@ def test_sampler(family, theta, phi):
 
 @pytest.mark.parametrize("family", INSTANCES, ids=repr)
 def test_methods_take_arrays(family):
-    theta = [np.array(VALUES[support][1:3]) for support in family.parameters.values()]
+    theta = [np.array(values[1:3]) for values in values_of(family)]
     phi = dispersions(family)[0]
     parameters = theta if phi is None else [*theta, phi]
     for method in ("mean", "variance"):
@@ -290,7 +333,7 @@ def test_methods_take_arrays(family):
 @pytest.mark.parametrize("family", INSTANCES, ids=repr)
 def test_start_is_inside_the_parameter_space(family):
     rng = np.random.default_rng(20260104)
-    theta = [VALUES[support][2] for support in family.parameters.values()]
+    theta = [values[2] for values in values_of(family)]
     y = np.asarray(family.sample(rng, *theta, size=200), float)
     start = family.start(y, np.ones(200))
     assert len(start) == len(family.parameters)

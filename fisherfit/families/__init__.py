@@ -4,18 +4,26 @@ from __future__ import annotations
 
 from ..errors import InputError, InputTypeError
 from ._family import ExponentialDispersion, Family, Formulas, Support
+from .bernoulli import Bernoulli
+from .beta import Beta
 from .binomial import Binomial
+from .exponential import Exponential
 from .gamma import Gamma
 from .geometric import Geometric
 from .inverse_gaussian import InverseGaussian
 from .negative_binomial import NegativeBinomial
 from .normal import Normal
 from .poisson import Poisson
+from .student_t import StudentT
 from .tweedie import Tweedie
+from .von_mises import VonMises
 
 __all__ = [
     "FAMILIES",
+    "Bernoulli",
+    "Beta",
     "Binomial",
+    "Exponential",
     "ExponentialDispersion",
     "Family",
     "Formulas",
@@ -25,17 +33,22 @@ __all__ = [
     "NegativeBinomial",
     "Normal",
     "Poisson",
+    "StudentT",
     "Support",
     "Tweedie",
+    "VonMises",
     "get_family",
 ]
 
 FAMILIES: dict[str, type[Family]] = {
-    cls.name: cls for cls in (Normal, Binomial, Poisson, Gamma, InverseGaussian, NegativeBinomial, Tweedie, Geometric)
-}
-_ALIASES = {"gaussian": "normal", "bernoulli": "binomial", "inverse-gaussian": "inverse_gaussian",
+    cls.name: cls
+    for cls in (Normal, Binomial, Poisson, Gamma, InverseGaussian, NegativeBinomial, Tweedie, Geometric,
+                Bernoulli, Exponential, StudentT, Beta, VonMises)
+}  # fmt: skip
+_ALIASES = {"gaussian": "normal", "inverse-gaussian": "inverse_gaussian",
             "inversegaussian": "inverse_gaussian", "negativebinomial": "negative_binomial", "nb": "negative_binomial",
-            "nb2": "negative_binomial", "negative-binomial": "negative_binomial"}  # fmt: skip
+            "nb2": "negative_binomial", "negative-binomial": "negative_binomial", "studentt": "student_t",
+            "student-t": "student_t", "t": "student_t", "vonmises": "von_mises", "von-mises": "von_mises"}  # fmt: skip
 
 
 def get_family(family: str | Family | type[Family]) -> Family:

@@ -115,6 +115,8 @@ class Family:
     support: Support = Support()
     default_links: Mapping[str, str] = {}
     canonical_link: str | None = None
+    #: the length after which the density repeats, of a response that is an angle
+    period: ClassVar[float] = inf
     #: the dispersion is estimated after the mean (normal, gamma, inverse Gaussian, Tweedie)
     has_dispersion: ClassVar[bool] = False
     #: the response may be counted as successes and failures
@@ -231,6 +233,24 @@ class ExponentialDispersion(Family):
     def dispersion_ml(self, deviance: float, total: float) -> float | None:
         """The maximum-likelihood dispersion in closed form, where there is one."""
         return None
+
+    def with_dispersion(self) -> Family:
+        """The family with its dispersion as a second parameter, phi, for models that estimate both at once.
+
+        Raises
+        ------
+        InputError
+            For a family whose dispersion is 1.
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> ff.Gamma().with_dispersion().parameters
+        {'mu': 'positive', 'phi': 'positive'}
+        """
+        from .dispersed import with_dispersion
+
+        return with_dispersion(self)
 
     def null_mean(self, y: np.ndarray, weight: np.ndarray) -> float:
         """The maximum-likelihood mean of a sample without covariates: the weighted mean."""

@@ -162,6 +162,9 @@ class Subject:
             centre = float(self.family.mean(*point))
         except Exception:  # the user's code; its own check reports it
             centre = point[0]
+        if math.isfinite(self.family.period):
+            turn = 0.5 * self.family.period
+            support = Support(centre - turn, centre + turn, lower_open=True, upper_open=True)
         law: Law | None = integral(support, density, centre)
         atoms = [end for end, is_open in ((support.lower, support.lower_open), (support.upper, support.upper_open))
                  if math.isfinite(end) and not is_open and math.isfinite(density(end))]  # fmt: skip
