@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .check import check_family
     from .errors import ConvergenceWarning
     from .estimators.grouped import GroupedGLM
+    from .estimators.mixture_regressor import MixtureRegressor
     from .warming import warmup
 
     __version__: str
@@ -75,6 +76,7 @@ __all__ = [
     "InputTypeError",
     "InverseGaussian",
     "MissingValuesWarning",
+    "MixtureRegressor",
     "NegativeBinomial",
     "NonIntegerWarning",
     "Normal",
@@ -98,7 +100,8 @@ __all__ = [
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
-    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
+    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped",
+    "MixtureRegressor": ".estimators.mixture_regressor", "anova": ".anova_table",
     "check_family": ".check", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
