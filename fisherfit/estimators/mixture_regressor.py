@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import _threads
 from ..choices import one_of
-from ..errors import InputError, MissingValuesWarning, SeparationWarning
+from ..errors import BoundaryWarning, FisherfitWarning, InputError, MissingValuesWarning, SeparationWarning
 from ..families import Family
 from ..likelihood import project
 from ..links import Link
@@ -30,7 +30,20 @@ from .regression_data import (
     Reading, RegressionData, check_exposure, check_families, concomitant_table, kernels, one_label, read_data, rowless,
     standardised,
 )  # fmt: skip
-from .regression_trouble import separated
+from .regression_trouble import degenerated, pooled, separated
+
+
+NO_RESPONSE = "MixtureRegressor requires y to be passed, but the target y is None"
+
+
+class Absent:
+    """A method that a base class, or a user, might expect, and that is not there."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        raise AttributeError(self.why)
 
 
 class MixtureRegressor(Mixed):
@@ -58,7 +71,7 @@ class MixtureRegressor(Mixed):
         Ignored where a formula says it.
     weight_type : {"frequency", "analytic"}, default "frequency"
         Weights multiply the log-likelihood of a row (or group) either way. The number of observations, for BIC, is
-        their sum, or the number of those that are positive.
+        the sum of the weights of the rows, or the number of rows whose weight is positive.
     missing : {"raise", "drop"}, default "raise"
         What to do with rows that have a missing value in a column that is used.
     n_init : int, default 10
@@ -202,6 +215,8 @@ class MixtureRegressor(Mixed):
             For statistical trouble.
         """
         families, links = check_settings(self)
+        if y is None and self.formula is None:
+            raise InputError(NO_RESPONSE)
         rng = generator(self.random_state)
         if concomitant is not None and self.concomitant is not None:
             raise InputError("concomitant was given to the constructor and to fit; leave one of the two out")
@@ -214,13 +229,21 @@ class MixtureRegressor(Mixed):
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             fit = fit_mixture(mixture, model=model_name(families, links), rng=rng, n_init=self.n_init, starts=starts,
                               max_iter=self.max_iter, tol=self.tol)  # fmt: skip
+            degenerate = degenerated(fit)
+            if degenerate:
+                fit = pooled(mixture, fit)
             values = self._values(data, fit.theta, families, links)
             values["separation_"] = found = separated(mixture, fit.theta)
-        if self.weight_type == "analytic":
-            fit = replace(fit, result=replace(fit.result, nobs=float(np.count_nonzero(mixture.weight))))
+        rows = np.ones(mixture.units) if mixture.edges is None else np.diff(mixture.edges)
+        nobs = float(rows.sum() if self.weight_type == "analytic" else rows @ mixture.weight)
+        fit = replace(fit, result=replace(fit.result, nobs=nobs))
         if not data.prepared.whole:
             fit = replace(fit, result=replace(fit.result, llf=np.nan))
         extra = list(data.warnings)
+        if degenerate:
+            extra.append((f"no start leads to a maximum inside the parameter space ({degenerate}): the likelihood has no "
+                          "bound there; every component is given the fit of a single regression. Use fewer components "
+                          "or columns, or share the parameter (shared=['sigma'], say)", BoundaryWarning))  # fmt: skip
         if data.prepared.dropped:
             lost, n = data.prepared.dropped, data.prepared.dropped + data.prepared.design.n
             extra.append((f"{lost} of {n} rows have missing values and were left out", MissingValuesWarning))
@@ -304,10 +327,18 @@ class MixtureRegressor(Mixed):
         mu = self._means(eta)
         return mu if kind == "components" else np.asarray((mu * self._prior(table, concomitant)).sum(axis=1))
 
-    def predict_proba(self, X: Any, concomitant: Any = None) -> np.ndarray:
+    predict_proba = Absent(
+        "a regressor of scikit-learn's has no predict_proba; prior_proba(X) has the probabilities of the components "
+        "before the response is seen, component_proba(X, y) those after"
+    )
+
+    def prior_proba(self, X: Any, concomitant: Any = None) -> np.ndarray:
         """Probabilities of the components before the response is seen, (m, K)."""
         self._check_fitted()
         table = read_table(X)
+        if not table.is_frame and len(table.names) != self.n_features_in_:
+            raise InputError(f"X has {len(table.names)} features, but MixtureRegressor is expecting "
+                             f"{self.n_features_in_} features as input")  # fmt: skip
         return np.array(np.broadcast_to(self._prior(table, concomitant), (table.n, len(self._families))))
 
     def component_proba(
@@ -353,8 +384,15 @@ class MixtureRegressor(Mixed):
         groups: Any = None,
         concomitant: Any = None,
     ) -> np.ndarray:
-        """The log-density of every row, or of every group in the order of the sorted labels."""
+        """The log-density of every row, or of every group in the order of the sorted labels.
+
+        Without a response the density is that of no observation, 1, and a warning says so.
+        """
         self._check_fitted()
+        if y is None and not self._names_response:
+            warnings.warn("score_samples: y was not given, so that nothing was observed and every log-density is 0",
+                          FisherfitWarning, stacklevel=2)  # fmt: skip
+            return np.zeros(len(self._linear(X, offset, exposure)[1]))
         mixture, _, _ = self._mixture_of(X, y, offset, exposure, groups, concomitant)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             return mixture.unit_logliks(self._theta)
@@ -506,9 +544,16 @@ class MixtureRegressor(Mixed):
             raise InputError(f"groups has a missing label at row {int(np.argmax(labels.codes < 0))}")
         return labels
 
+    @property
+    def _names_response(self) -> bool:
+        """True where the formula of the fit names the response."""
+        return bool(getattr(self._predictor.terms, "text", "").split("~")[0].strip())
+
     def _response(self, table: Table, y: Any) -> tuple[np.ndarray, np.ndarray | None]:
         """The response of new rows, checked."""
-        if self.formula is not None and self._predictor.terms.text.split("~")[0].strip():
+        if y is None and not self._names_response:
+            raise InputError(NO_RESPONSE)
+        if self._names_response:
             from ..formula import response_of
 
             terms = self._predictor.terms

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..likelihood import expand, project
+from ..mixtures.ascent import ascend
+from ..mixtures.fitting import MixtureFit, make_result
+from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
 from ..separation import coefficient_signs, recession, row_signs
 
@@ -52,4 +56,31 @@ def separated(mixture: Mixture, theta: np.ndarray) -> dict[int, dict[str, str]]:
     return {k: names for k, names in out.items() if names}
 
 
-__all__ = ["separated"]
+def degenerated(fit: MixtureFit) -> str:
+    """How the best of all starts degenerates; empty where it ends at a maximum, or at the limit of steps."""
+    best = fit.climb.best
+    if best.trouble:
+        return "; ".join(f"component {k}: {what}" for k, what in best.trouble)
+    if best.ascent.reason == "infeasible" or not np.all(np.isfinite(fit.theta)):
+        return "the likelihood is 0 at every start"
+    return ""
+
+
+def pooled(mixture: Mixture, fit: MixtureFit) -> MixtureFit:
+    """Every component as the one regression of all rows, in equal shares: a fit that is not unbounded, or less so."""
+    components: Any = mixture.components
+    theta = np.zeros(mixture.size)
+    phi = theta[mixture.mixing.size :]
+    for kernel, which in reversed(components.alike):
+        one = replace(mixture, components=replace(components, kernels=(kernel,)), mixing=Mixing(1))
+        found = ascend(one, one.start(np.ones((1, mixture.units))))
+        for k in which:
+            phi[components.places[k]] = found.theta[one.components.places[0]]
+    evaluation = mixture.evaluate(theta)
+    run = replace(fit.climb.best, ascent=replace(fit.climb.best.ascent, theta=theta, evaluation=evaluation))
+    climb = replace(fit.climb, best=run)
+    result = make_result(mixture, theta, evaluation, climb, fit.result.model)
+    return replace(fit, theta=theta, evaluation=evaluation, climb=climb, result=replace(result, converged=False))
+
+
+__all__ = ["degenerated", "pooled", "separated"]

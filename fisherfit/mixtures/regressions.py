@@ -24,8 +24,7 @@ from .parameters import Parameters
 from .regression_block import RegressionBlock
 
 FEW = 20_000  # rows that a start is made from at the most
-COLLAPSED = 1e-7  # a standard deviation, over that of all responses, which says that a component fits a few rows
-LARGE = 1e8  # a precision of this size is no longer told from infinity
+COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,16 +198,16 @@ class Regressions:
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
         """Components that have degenerated."""
+        if not np.all(np.isfinite(phi)):
+            return [(k, "its coefficients are not finite") for k in range(self.count)]
         out = []
-        for k, (kernel, further, at) in enumerate(zip(self.kernels, self.further, self.places, strict=True)):
-            values = self._further(phi, k)
-            for f, value in zip(further, values, strict=True):
-                width = {"sigma": value, "shape": value**-0.5, "dispersion": value**0.5}.get(f.name, np.inf)
-                limit = COLLAPSED * (self._spread if f.name == "sigma" else 1.0)
-                if kernel.family.support.integer is False and width <= limit:
-                    out.append((k, f"{f.name}[{k}] = {value:.3g}: it fits the rows it has exactly"))
-            if not np.all(np.isfinite(phi[at])):
-                out.append((k, "its coefficients are not finite"))
+        for k, (kernel, further) in enumerate(zip(self.kernels, self.further, strict=True)):
+            if kernel.family.support.integer or not further:
+                continue
+            value, name = self._further(phi, k)[0], further[0].name
+            width = {"sigma": value / self._spread, "shape": max(value, 1e-300) ** -0.5, "dispersion": value**0.5}
+            if width.get(name, 1.0) <= COLLAPSED:
+                out.append((k, f"{name} goes to {'infinity' if name == 'shape' else 0}, it fits a few rows exactly"))
         return out
 
     @cached_property
@@ -245,7 +244,7 @@ class Regressions:
         """The further parameters of a component, as they are reported."""
         own = phi[self.places[k][self.width :]]
         return [
-            f.value(float(link.mean(value)))
+            float(f.value(link.mean(value)))
             for f, link, value in zip(self.further[k], self.kernels[k].links[1:], own, strict=True)
         ]
 
