@@ -59,7 +59,7 @@ def separated(mixture: Mixture, theta: np.ndarray) -> dict[int, dict[str, str]]:
 def degenerated(fit: MixtureFit) -> str:
     """How the best of all starts degenerates; empty where it ends at a maximum, or at the limit of steps."""
     best = fit.climb.best
-    if best.trouble:
+    if best.trouble and not best.ascent.converged:
         return "; ".join(f"component {k}: {what}" for k, what in best.trouble)
     if best.ascent.reason == "infeasible" or not np.all(np.isfinite(fit.theta)):
         return "the likelihood is 0 at every start"

@@ -7,7 +7,10 @@ while the log-likelihood rises as its quadratic model foretells and grows where 
 positive definite, and a step that is short enough goes up.
 
 The decrement s'J^-1 s says when to stop. A stationary point whose J is not positive definite is a saddle (components
-that are alike, say) and is left along its direction of negative curvature.
+that are alike, say) and is left along its direction of negative curvature; where there is none, the maximum is flat:
+the data do not identify all parameters. Coordinates that run to infinity under Newton steps of constant length (a
+probability to 0 or 1, a dispersion to 0) are moved to where nothing is to be gained any more and held there, while
+the others are brought to their maximum.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from ..linalg import EPS, Factor, cholesky
 FLOOR = 1e-12  # a decrement below this that no longer falls is rounding
 SLACK = 64.0 * EPS
 SHORTEST = 1e-8
+FLAT = 1e-14  # reciprocal condition of the scaled information below which some direction has none
+PATIENCE = 4  # Newton steps whose decrement falls but slowly, before coordinates are taken to run to infinity
+FAR = (36.0, 18.0, 9.0, 4.0)  # how much further they are taken: logarithms and logits, so that nothing is left
 
 
 class Problem(Protocol):
@@ -42,7 +48,10 @@ class Problem(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Ascent:
-    """Where the ascent ended: `evaluation` is at `theta`; `factor` is of the observed information, None if not p.d."""
+    """Where the ascent ended: `evaluation` is at `theta`; `factor` is of the observed information, None if not p.d.
+
+    `held` are the coordinates that run to infinity; factor and decrement are then of the others.
+    """
 
     theta: np.ndarray
     evaluation: Any
@@ -51,11 +60,52 @@ class Ascent:
     n_iter: int
     reason: str
     history: tuple[tuple[float, float], ...] = ()
+    held: tuple[int, ...] = ()
 
     @property
     def converged(self) -> bool:
-        """True at a local maximum, to the tolerance or to rounding."""
-        return self.reason == "converged"
+        """True at a local maximum, to the tolerance or to rounding; it may be flat."""
+        return self.reason in ("converged", "flat")
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """An evaluation about the free coordinates."""
+
+    loglik: float
+    score: np.ndarray
+    complete: np.ndarray
+    observed: np.ndarray
+    whole: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Holding:
+    """A problem some of whose coordinates stay where they are; its points are the others."""
+
+    problem: Problem
+    theta: np.ndarray
+    free: np.ndarray
+
+    @property
+    def total(self) -> float:
+        """Sum of the weights."""
+        return self.problem.total
+
+    def whole(self, points: np.ndarray) -> np.ndarray:
+        """Points of all coordinates, (..., size)."""
+        out = np.broadcast_to(self.theta, (*points.shape[:-1], self.theta.size)).copy()
+        out[..., self.free] = points
+        return out
+
+    def evaluate(self, theta: np.ndarray) -> Reduced:
+        """The evaluation at a point, about the free coordinates."""
+        here, at = self.problem.evaluate(self.whole(theta)), np.ix_(self.free, self.free)
+        return Reduced(here.loglik, here.score[self.free], here.complete[at], here.observed[at], here)
+
+    def loglik(self, theta: np.ndarray) -> np.ndarray:
+        """Log-likelihoods at points of the free coordinates."""
+        return self.problem.loglik(self.whole(theta))
 
 
 def ascend(
@@ -66,6 +116,8 @@ def ascend(
     tol: float = 1e-20,
     mu: float = 1.0,
     callback: Callable[[int, float, float], None] | None = None,
+    known: Callable[[np.ndarray, float], bool] | None = None,
+    first: int = 0,
 ) -> Ascent:
     """Climb from theta to a local maximum.
 
@@ -83,36 +135,98 @@ def ascend(
         Where between Newton (0) and EM (1) to begin.
     callback : callable, optional
         Called with the iteration, the log-likelihood and the decrement.
+    known : callable, optional
+        Given a point and its log-likelihood, True says that the maximum it leads to is known: the reason is "known".
+    first : int
+        Number of the first iteration.
 
     Returns
     -------
     Ascent
-        With reason "converged", "max_iter", "stalled" or "infeasible".
+        With reason "converged", "flat", "known", "max_iter", "stalled" or "infeasible".
     """
     here = problem.evaluate(theta)
     history: list[tuple[float, float]] = []
     if not usable(here):
-        return Ascent(theta, here, None, math.inf, 0, "infeasible")
-    before, scale = math.inf, 1.0
-    for n in range(max_iter + 1):
+        return Ascent(theta, here, None, math.inf, first, "infeasible")
+    before, scale, slow, last = math.inf, 1.0, 0, None
+    for n in range(first, max_iter + 1):
         newton = cholesky(here.observed)
-        decrement = math.inf if newton is None else float(here.score @ newton.solve(here.score))
+        step = None if newton is None else newton.solve(here.score)
+        decrement = math.inf if step is None else float(here.score @ step)
         history.append((here.loglik, decrement))
         if callback is not None:
             callback(n, here.loglik, decrement)
+
+        def end(reason: str) -> Ascent:
+            return Ascent(theta, here, newton, decrement, n, reason, tuple(history))
+
         if newton is not None and (decrement <= tol or (decrement <= FLOOR and decrement >= 0.5 * before)):
-            return Ascent(theta, here, newton, decrement, n, "converged", tuple(history))
-        before = decrement
+            return end("converged" if newton.reciprocal_condition > FLAT else "flat")
+        if known is not None and known(theta, here.loglik):
+            return end("known")
+        slow = slow + 1 if mu == 0.0 and scale == 1.0 and 0.2 * before <= decrement <= before else 0
+        if slow >= PATIENCE and last is not None and step is not None:
+            found = _towards_infinity(problem, theta, here, step, last)
+            if found is not None:
+                return _holding(problem, *found, n, history, max_iter=max_iter, tol=tol, callback=callback)
+            slow = 0
+        before, last = decrement, step
         if n == max_iter:
-            return Ascent(theta, here, newton, decrement, n, "max_iter", tuple(history))
-        found = _next(problem, theta, here, mu, scale)
-        if found is None:
-            found = _off_the_saddle(problem, theta, here) if newton is None else None
-            if found is None:
-                reason = "converged" if newton is not None and decrement <= FLOOR else "stalled"
-                return Ascent(theta, here, newton, decrement, n, reason, tuple(history))
-        theta, here, mu, scale = found
+            return end("max_iter")
+        following = _next(problem, theta, here, mu, scale)
+        if following is None:
+            following = _off_the_saddle(problem, theta, here) if newton is None else None
+            if following is None:
+                return end(_at_rest(here, newton, decrement))
+        theta, here, mu, scale = following
     raise AssertionError  # the loop returns
+
+
+def _at_rest(here: Any, newton: Factor | None, decrement: float) -> str:
+    """Why no step goes up."""
+    if newton is not None:
+        return "converged" if decrement <= FLOOR else "stalled"
+    factor = cholesky(here.complete)
+    flat = factor is not None and float(here.score @ factor.solve(here.score)) <= FLOOR
+    return "flat" if flat and negative_curvature(here) is None else "stalled"
+
+
+def _towards_infinity(
+    problem: Problem, theta: np.ndarray, here: Any, step: np.ndarray, last: np.ndarray
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Coordinates whose Newton steps do not get shorter, and a point where nothing is to be gained from them.
+
+    Along a coordinate t in which the log-likelihood nears its supremum as exp(-t) does, every Newton step has length
+    1. Steps towards a maximum get shorter, those towards a flat one of fourth order by a third at a time.
+    """
+    running = (step * last > 0.0) & (np.abs(step) >= 0.75 * np.abs(last)) & (np.abs(step) >= 1e-3)
+    if not running.any():
+        return None
+    direction = np.where(running, step, 0.0)
+    direction /= np.abs(direction).max()
+    slack = SLACK * (abs(here.loglik) + problem.total)
+    points = theta + np.array(FAR)[:, None] * direction
+    for point, value in zip(points, problem.loglik(points), strict=True):
+        if value >= here.loglik - slack:
+            return point, running
+    return None
+
+
+def _holding(
+    problem: Problem, theta: np.ndarray, running: np.ndarray, n: int, history: list[tuple[float, float]], **options: Any
+) -> Ascent:
+    """Climb on in the coordinates that do not run to infinity."""
+    free = np.flatnonzero(~running)
+    held = Holding(problem, theta, free)
+    found = ascend(held, theta[free], mu=0.0, first=n + 1, **{**options, "max_iter": max(options["max_iter"], n + 1)})
+    inner = free[list(found.held)] if found.held else np.empty(0, int)
+    everywhere = sorted([*np.flatnonzero(running).tolist(), *inner.tolist()])
+    evaluation = found.evaluation.whole if isinstance(found.evaluation, Reduced) else found.evaluation
+    return Ascent(
+        held.whole(found.theta), evaluation, found.factor, found.decrement, found.n_iter, found.reason,
+        (*history, *found.history), tuple(everywhere),
+    )  # fmt: skip
 
 
 def usable(evaluation: Any) -> bool:

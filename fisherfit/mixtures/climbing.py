@@ -1,26 +1,37 @@
-"""From starts to the best maximum found: all starts together by EM, the best of them to the end."""
+"""From starts to the best maximum found: all starts together by EM, those that remain to the end.
+
+The number of starts is halved as they climb, and what they are asked for grows (short runs of EM, Biernacki, Celeux &
+Govaert, 2003, with successive halving). Those that remain are followed one by one to a local maximum each, or until
+they are seen to lead to one that is known.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .ascent import Ascent, ascend
 from .mixture import Mixture
+from .moves import split_and_merge
 
-SHORT = 15  # steps of EM that all starts make together
-FINALISTS = 8  # starts that are followed to the end
+ROUNDS = ((6, 24), (10, 12), (20, 12))  # steps of EM, and how many starts remain after them
+MOVED = ((6, 8), (15, 4))  # the same for moves out of a local maximum
 SAME = 1e-6  # nats between two log-likelihoods of one maximum
+NEAR = 0.3  # standard errors from a known maximum within which a point leads to it
+LEAST = 1.5  # units that a component must explain
+PLENTY = 10  # units for every parameter of a component that show its small dispersion to be no chance
+MOVES = 4  # rounds of moves out of a local maximum
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One start that was followed to its end."""
+    """One start that was followed to its end; `hits` counts the starts that led to the same maximum."""
 
     ascent: Ascent
     trouble: tuple[tuple[int, str], ...]
+    hits: int = 1
 
     @property
     def admissible(self) -> bool:
@@ -30,10 +41,47 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class Climb:
-    """The best run, with its components in canonical order, and all that were followed."""
+    """The best run, and one for every maximum or other end that was found, the highest first."""
 
     best: Run
     runs: tuple[Run, ...]
+
+
+@dataclass(eq=False)
+class Atlas:
+    """The maxima that are known."""
+
+    mixture: Mixture
+    runs: list[Run] = field(default_factory=list)
+    met: int = -1
+
+    def leads_to_one(self, theta: np.ndarray, loglik: float) -> bool:
+        """True within `NEAR` standard errors of a maximum, where the log-likelihood is as its curvature there says."""
+        theta = in_order(self.mixture, theta)
+        for i, run in enumerate(self.runs):
+            if run.ascent.reason != "converged" or run.ascent.held:
+                continue
+            away, best = theta - run.ascent.theta, run.ascent.evaluation
+            squared = float(away @ best.observed @ away)
+            if squared <= NEAR**2 and abs(2.0 * (best.loglik - loglik) - squared) <= 0.1 * squared + 1e-9:
+                self.met = i
+                return True
+        return False
+
+    def add(self, ascent: Ascent) -> None:
+        """Keep where an ascent ended, or count it where that is known."""
+        if ascent.reason == "known":
+            run = self.runs[self.met]
+            self.runs[self.met] = Run(run.ascent, run.trouble, run.hits + 1)
+            return
+        ascent = _ordered(self.mixture, ascent)
+        for i, run in enumerate(self.runs):
+            gap = abs(run.ascent.evaluation.loglik - ascent.evaluation.loglik)
+            alike = run.ascent.converged and ascent.converged and gap <= SAME
+            if alike and np.allclose(run.ascent.theta, ascent.theta, rtol=1e-3, atol=1e-3):
+                self.runs[i] = Run(run.ascent, run.trouble, run.hits + 1)
+                return
+        self.runs.append(Run(ascent, troubles(self.mixture, ascent)))
 
 
 def climb(
@@ -42,30 +90,118 @@ def climb(
     *,
     max_iter: int = 500,
     tol: float = 1e-20,
-    short: int = SHORT,
-    finalists: int = FINALISTS,
+    rounds: Sequence[tuple[int, int]] = ROUNDS,
+    moves: int = MOVES,
 ) -> Climb:
-    """Follow starts (points theta) up; the best admissible maximum wins.
+    """Follow starts (points theta) up; the best admissible maximum wins, among equals the one found first.
 
-    All starts make `short` steps of EM together, one pass over the data for each step of all; those with the highest
-    log-likelihoods are followed to a local maximum each.
+    Parameters
+    ----------
+    mixture : Mixture
+        The model on its data.
+    starts : sequence of arrays of shape (size,)
+        Where to begin.
+    max_iter, tol
+        As for `ascend`.
+    rounds : sequence of pairs
+        Steps of EM that the starts make together, and how many of them remain.
+    moves : int
+        Rounds of moves out of the best maximum found, at the most.
     """
     theta = np.stack(starts)
-    loglik = np.full(len(theta), -np.inf)
-    for _ in range(short):
+    theta = theta[np.isfinite(theta).all(axis=1)] if np.isfinite(theta).all(axis=1).any() else theta
+    for steps, remaining in rounds if len(theta) > 1 else ():
+        theta = halve(mixture, theta, steps, remaining)
+    atlas = Atlas(mixture)
+    for point in theta:
+        atlas.add(ascend(mixture, point, max_iter=max_iter, tol=tol, known=atlas.leads_to_one))
+    best = chosen(atlas.runs).best
+    for _ in range(moves):
+        candidates = split_and_merge(mixture, best.ascent.theta)
+        if not candidates:
+            break
+        theta = np.stack(candidates)
+        for steps, remaining in MOVED:
+            theta = halve(mixture, theta, steps, remaining)
+        for point in theta:
+            atlas.add(ascend(mixture, point, max_iter=max_iter, tol=tol, known=atlas.leads_to_one))
+        before, best = best, chosen(atlas.runs).best
+        if best.ascent is before.ascent:
+            break
+    return chosen(atlas.runs)
+
+
+def chosen(runs: Sequence[Run]) -> Climb:
+    """The best of some runs, and all of them in order."""
+
+    def rank(run: Run) -> tuple[bool, bool, bool, float]:
+        value = run.ascent.evaluation.loglik
+        return not run.admissible, bool(run.trouble), not run.ascent.converged, -value if np.isfinite(value) else np.inf
+
+    order = sorted(runs, key=rank)
+    return Climb(order[0], tuple(order))
+
+
+def halve(mixture: Mixture, theta: np.ndarray, steps: int, remaining: int) -> np.ndarray:
+    """Some steps of EM from all points (S, size) together, and the best of where they lead.
+
+    Points whose components have degenerated come last, since their log-likelihood may be without bound.
+    """
+    for _ in range(steps):
         loglik, following = mixture.em(theta)
         good = np.isfinite(loglik) & np.all(np.isfinite(following), axis=1)
         theta = np.where(good[:, None], following, theta)
     loglik = mixture.loglik(theta)
     loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
-    order = np.argsort(-loglik, kind="stable")
-    runs: list[Run] = []
-    for s in order[:finalists]:
-        ascent = ascend(mixture, theta[s], max_iter=max_iter, tol=tol)
-        _, phi = mixture.split(ascent.theta)
-        runs.append(Run(ascent, tuple(mixture.components.trouble(phi))))
-    best = max(runs, key=lambda run: (run.admissible, run.ascent.converged, run.ascent.evaluation.loglik))
-    return Climb(best, tuple(runs))
+    if len(theta) <= remaining:
+        return np.asarray(theta[np.argsort(-loglik, kind="stable")])
+    bad = np.array([bool(mixture.components.trouble(mixture.split(t)[1])) for t in theta])
+    return np.asarray(theta[np.lexsort((-loglik, bad))[:remaining]])
 
 
-__all__ = ["Climb", "Run", "climb"]
+def troubles(mixture: Mixture, ascent: Ascent) -> tuple[tuple[int, str], ...]:
+    """Components that have degenerated or are empty where an ascent ended, each with a sentence.
+
+    A component of small dispersion is no chance finding where many units have it, and the likelihood has a maximum.
+    """
+    size = mixture.counts(ascent.theta)
+    units = size * max(int((mixture.weight > 0.0).sum()), 1) / mixture.total
+    sound = ascent.reason == "converged" and not ascent.held
+    found = []
+    for k, sentence in mixture.components.trouble(mixture.split(ascent.theta)[1]):
+        if not (sound and units[k] >= PLENTY * mixture.components.places[k].size):
+            found.append((k, sentence))
+    named = {k for k, _ in found}
+    for k in range(mixture.mixing.count):
+        if not units[k] >= LEAST and k not in named:
+            found.append((k, f"it explains {size[k]:.3g} of a total weight of {mixture.total:.6g}"))
+    return tuple(sorted(found))
+
+
+def in_order(mixture: Mixture, theta: np.ndarray) -> np.ndarray:
+    """theta with its components in canonical order."""
+    return mixture.permuted(theta, mixture.components.order(mixture.split(theta)[1]))
+
+
+def _ordered(mixture: Mixture, ascent: Ascent) -> Ascent:
+    """An ascent's end with components in canonical order, evaluated there."""
+    theta = in_order(mixture, ascent.theta)
+    if np.array_equal(theta, ascent.theta):
+        return ascent
+    return relocated(mixture, ascent, theta)
+
+
+def relocated(mixture: Mixture, ascent: Ascent, theta: np.ndarray) -> Ascent:
+    """The same ascent at another writing of its end: held coordinates are found by where they went."""
+    from dataclasses import replace
+
+    held: tuple[int, ...] = ()
+    if ascent.held:
+        marked = np.zeros(theta.size)
+        marked[list(ascent.held)] = 1.0
+        order = mixture.components.order(mixture.split(ascent.theta)[1])
+        held = tuple(np.flatnonzero(mixture.permuted(marked, order) != 0.0).tolist())
+    return replace(ascent, theta=theta, evaluation=mixture.evaluate(theta), held=held)
+
+
+__all__ = ["SAME", "Atlas", "Climb", "Run", "chosen", "climb", "halve", "in_order", "relocated", "troubles"]

@@ -12,7 +12,7 @@ from .ascent import ascend
 from .climbing import SAME, Climb, climb
 from .mixture import Mixture, MixtureEvaluation
 from .result import MixtureResult
-from .starts import hard, kmeans_plus_plus, random_responsibilities
+from .starts import default_starts
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +66,6 @@ def fit_mixture(
     return MixtureFit(theta, evaluation, found, result, ())
 
 
-def default_starts(mixture: Mixture, n_init: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Starts from clusters and from chance."""
-    features = mixture.components.features()
-    if mixture.edges is not None:
-        sizes = np.diff(mixture.edges)
-        features = np.add.reduceat(features, mixture.edges[:-1], axis=0) / sizes[:, None]
-    k = mixture.mixing.count
-    out = [mixture.start(hard(kmeans_plus_plus(features, mixture.weight, k, rng), k)) for _ in range(n_init)]
-    return out + [mixture.start(random_responsibilities(mixture.units, k, rng)) for _ in range(n_init)]
-
-
 def make_result(
     mixture: Mixture, theta: np.ndarray, evaluation: MixtureEvaluation, found: Climb, model: str
 ) -> MixtureResult:
@@ -94,9 +83,9 @@ def make_result(
             value = run.ascent.evaluation.loglik
             known = next((m for m in maxima if abs(m[0] - value) <= SAME), None)
             if known is None:
-                maxima.append([value, 1])
+                maxima.append([value, run.hits])
             else:
-                known[1] += 1
+                known[1] += run.hits
     best = found.best.ascent
     return MixtureResult(
         parameters.names, parameters.values, covariance, parameters.supports, evaluation.loglik, theta.size,

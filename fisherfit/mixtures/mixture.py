@@ -119,6 +119,12 @@ class Mixture:
         found: MixtureEvaluation = self._sum(task, self.size)
         return found
 
+    def counts(self, theta: np.ndarray) -> np.ndarray:
+        """The weight that every component explains at one point: (K,)."""
+        psi, phi = self.split(theta[None])
+        point = self.components.at(phi)
+        return np.asarray(self._sum(lambda a, b: self._block(point, psi, a, b, False)[1][0] @ self.weight[a:b], 1))
+
     def posterior(self, theta: np.ndarray) -> np.ndarray:
         """Posterior probabilities of the components, (units, K)."""
         psi, phi = self.split(theta[None])

@@ -25,6 +25,7 @@ from .regression_block import RegressionBlock
 
 FEW = 20_000  # rows that a start is made from at the most
 COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
+SMALLEST = 0.02  # a scale below this share of the largest may belong to a handful of rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,7 @@ class Regressions:
     shared_further: tuple[str, ...] = ()
     free: np.ndarray | None = None
     spread: float = field(default=0.0)
+    responses = 1  # the first column of `features`
 
     @property
     def n(self) -> int:
@@ -197,18 +199,25 @@ class Regressions:
         return np.asarray(total)
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
-        """Components that have degenerated."""
+        """Components that have degenerated: their residuals have all but vanished, beside those of another or at all."""
         if not np.all(np.isfinite(phi)):
             return [(k, "its coefficients are not finite") for k in range(self.count)]
-        out = []
-        for k, (kernel, further) in enumerate(zip(self.kernels, self.further, strict=True)):
-            if kernel.family.support.integer or not further:
-                continue
-            value, name = self._further(phi, k)[0], further[0].name
-            width = {"sigma": value / self._spread, "shape": max(value, 1e-300) ** -0.5, "dispersion": value**0.5}
-            if width.get(name, 1.0) <= COLLAPSED:
-                out.append((k, f"{name} goes to {'infinity' if name == 'shape' else 0}, it fits a few rows exactly"))
-        return out
+        scale = {k: value for k in range(self.count) if (value := self._scale(phi, k)) is not None}
+        relative = all(further[0].name == "sigma" for further in self.further if further)
+        least = max(COLLAPSED, SMALLEST * max(scale.values(), default=0.0) if relative else 0.0)
+        return [
+            (k, f"it fits a few rows all but exactly, {self.further[k][0].name}[{k}] = {self._further(phi, k)[0]:.3g}")
+            for k, value in scale.items()
+            if not value >= least
+        ]
+
+    def _scale(self, phi: np.ndarray, k: int) -> float | None:
+        """The size of a component's residuals: over that of all responses, or of its mean; None without a scale."""
+        if self.kernels[k].family.support.integer or not self.further[k]:
+            return None
+        name, value = self.further[k][0].name, self._further(phi, k)[0]
+        sizes = {"sigma": value / self._spread, "shape": max(value, 1e-300) ** -0.5, "dispersion": value**0.5}
+        return sizes.get(name)
 
     @cached_property
     def _spread(self) -> float:

@@ -1,0 +1,66 @@
+"""Out of a local maximum: two components become one and a third becomes two (Ueda, Nakano, Ghahramani & Hinton, 2000).
+
+Starts find the basins that many starts lead to. A rare one often differs from a common one in where a component is
+spent, which a few such moves put right.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+
+from .mixture import Mixture
+from .starts import by_unit, least_squares, owners
+
+MOST = 24  # moves that are tried at a time
+
+
+def split_and_merge(mixture: Mixture, theta: np.ndarray) -> list[np.ndarray]:
+    """Points theta to begin from: moves from one point, those that merge what overlaps most first."""
+    z = np.ascontiguousarray(mixture.posterior(theta).T)
+    k = len(z)
+    if k < 3:
+        return []
+    w = z * mixture.weight
+    length = np.sqrt(np.maximum((w * z).sum(axis=1), 1e-300))
+    overlap = (w @ z.T) / length[:, None] / length
+    halves = [_halves(mixture, z[c], w[c]) for c in range(k)]
+    pairs = sorted(combinations(range(k), 2), key=lambda pair: -overlap[pair])
+    out: list[np.ndarray] = []
+    for i, j in pairs:
+        for c in [c for c in range(k) if c not in (i, j)]:
+            for part in halves[c]:
+                r = z.copy()
+                r[i] = z[i] + z[j]
+                r[j], r[c] = z[c] * part, z[c] * (1.0 - part)
+                out.append(mixture.start(r))
+                if len(out) == MOST:
+                    return out
+    return out
+
+
+def _halves(mixture: Mixture, z: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+    """Ways to cut the units of a component in two, as shares of the first part: across, and the core from the rest.
+
+    Of a regression, by the sign of the residual and by its size.
+    """
+    rows = mixture.components.features()
+    responses = getattr(mixture.components, "responses", rows.shape[1])
+    if 0 < responses < rows.shape[1]:
+        design = np.column_stack([np.ones(len(rows)), rows[:, responses:]])
+        own = weight if mixture.edges is None else z[owners(mixture)]
+        rows = rows[:, :responses] - design @ least_squares(design, rows[:, :responses], own)
+    values = by_unit(mixture, rows)
+    total = max(float(weight.sum()), 1e-300)
+    centred = values - weight @ values / total
+    direction = np.linalg.eigh((centred.T * weight) @ centred)[1][:, -1]
+    across = centred @ direction
+    spread = np.sqrt(np.maximum(weight @ centred**2 / total, 1e-300))
+    distance = ((centred / spread) ** 2).sum(axis=1)
+    order = np.argsort(distance, kind="stable")
+    median = distance[order[np.searchsorted(np.cumsum(weight[order]), 0.5 * total).clip(0, len(order) - 1)]]
+    return [(across > 0.0).astype(float), (distance > median).astype(float)]
+
+
+__all__ = ["split_and_merge"]
