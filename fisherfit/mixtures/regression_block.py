@@ -29,7 +29,6 @@ class RegressionBlock:
         self.points, self.m = len(point.phi), stop - start
         x = expand(c.design, start, stop).T
         self.x = np.ascontiguousarray(x if c.free is None else x[c.columns])
-        y, trials = c.y[start:stop], c.trials[start:stop]
         eta = np.ascontiguousarray(point.beta.reshape(-1, c.width)) @ self.x
         if c.offset is not None:
             eta += c.offset[start:stop]
@@ -47,7 +46,7 @@ class RegressionBlock:
             for j, k in enumerate(which):
                 predictors[1:, :, j] = point.rest[k].T[:, :, None]
             flat = predictors.reshape(count, -1)
-            rows = np.tile(y, many), np.tile(trials, many), flat, kernel.constants
+            rows = *c.repeated(start, stop, many), flat, kernel.constants
             u, w = np.empty((count + 1, *shape)), np.empty((count * (count + 1) // 2, *shape))
             kernel.rows(*rows, EXPECTED, u.reshape(count + 1, -1), w.reshape(len(w), -1))
             value = u[count]

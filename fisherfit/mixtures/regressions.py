@@ -23,6 +23,7 @@ from .further import Further, further_of
 from .parameters import Parameters
 from .regression_block import RegressionBlock
 
+KEPT, BLOCKS = 200_000, 32  # numbers and blocks of repeated responses that are kept
 FEW = 20_000  # rows that a start is made from at the most
 COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
 SMALLEST = 0.02  # a scale below this share of the largest may belong to a handful of rows
@@ -133,6 +134,18 @@ class Regressions:
             factor = (self.trials > 0.0).astype(float) if divides else ones
             out.append(base_terms_by_row(kernel, self.y, factor, share, 1.0))
         return np.stack(out)
+
+    def repeated(self, start: int, stop: int, many: int) -> tuple[np.ndarray, np.ndarray]:
+        """The responses and trials of some rows so many times over; those used last are kept where they are few."""
+        kept: dict[Any, tuple[np.ndarray, np.ndarray]] = self.__dict__.setdefault("_repeated", {})
+        found = kept.get((start, stop, many))
+        if found is None:
+            found = np.tile(self.y[start:stop], many), np.tile(self.trials[start:stop], many)
+            if self.n * many <= KEPT:
+                if len(kept) >= BLOCKS:
+                    kept.clear()
+                kept[start, stop, many] = found
+        return found
 
     def at(self, phi: np.ndarray) -> RegressionPoint:
         """The components at S points."""
