@@ -406,7 +406,7 @@ def test_rows_that_are_impossible_in_a_component_do_not_poison_the_sums():
 
 
 def test_zero_weight_rows_may_hold_anything(data):
-    frame = data[["x", "count"]].copy()
+    frame = data[["x", "count"]].astype(float)
     weight = np.ones(len(frame))
     weight[:3] = 0.0
     frame.loc[:2, "count"] = [-5.0, 2.5, 1e9]

@@ -12,7 +12,7 @@ from ..mixtures.ascent import ascend
 from ..mixtures.fitting import MixtureFit, make_result
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
-from ..separation import coefficient_signs, recession, row_signs
+from ..separation import coefficient_signs, null_basis, recession, row_signs
 
 FAR = 12.0  # linear predictors beyond which a fitted mean is at the end of its range, or on its way there
 SEEN = 1e-6  # posterior below which a row says nothing of a component
@@ -51,7 +51,7 @@ def separated(mixture: Mixture, theta: np.ndarray) -> dict[int, dict[str, str]]:
             continue
         jacobian = components.design.jacobian()[:, components.columns]
         reach = np.flatnonzero(np.abs(jacobian @ found.direction) > 1e-9 * np.abs(found.direction).max())
-        words = coefficient_signs(found, reach, jacobian, np.eye(components.width))
+        words = coefficient_signs(found, reach, jacobian, null_basis(x[signs[mine] == 0], components.width))
         out[k] = {components.design.names[j]: word for j, word in zip(reach, words, strict=True) if word != "finite"}
     return {k: names for k, names in out.items() if names}
 
