@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from .anova_table import anova
     from .check import check_family
     from .errors import ConvergenceWarning
+    from .estimators.gaussian_mixture import GaussianMixture
     from .estimators.grouped import GroupedGLM
+    from .estimators.mixture_model import MixtureModel
     from .estimators.mixture_regressor import MixtureRegressor
     from .warming import warmup
 
@@ -69,6 +71,7 @@ __all__ = [
     "FisherfitWarning",
     "FormulaError",
     "Gamma",
+    "GaussianMixture",
     "Geometric",
     "GroupedGLM",
     "HauckDonnerWarning",
@@ -76,6 +79,7 @@ __all__ = [
     "InputTypeError",
     "InverseGaussian",
     "MissingValuesWarning",
+    "MixtureModel",
     "MixtureRegressor",
     "NegativeBinomial",
     "NonIntegerWarning",
@@ -100,7 +104,8 @@ __all__ = [
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
-    "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped",
+    "ConvergenceWarning": ".errors", "GaussianMixture": ".estimators.gaussian_mixture",
+    "GroupedGLM": ".estimators.grouped", "MixtureModel": ".estimators.mixture_model",
     "MixtureRegressor": ".estimators.mixture_regressor", "anova": ".anova_table",
     "check_family": ".check", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip

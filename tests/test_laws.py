@@ -32,7 +32,7 @@ VALUES = {
 #: values of single parameters, for which responses and their moments are within reach of double precision
 OWN_VALUES = {
     "phi": (0.02, 0.2, 1.7),
-    "beta": {"phi": (20.0, 60.0, 300.0)},
+    "beta": {"phi": (30.0, 60.0, 300.0)},
     "kappa": (1e-3, 0.8, 70.0),
 }
 #: constants of a family other than the default

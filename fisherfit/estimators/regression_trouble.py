@@ -60,7 +60,7 @@ def degenerated(fit: MixtureFit) -> str:
     """How the best of all starts degenerates; empty where it ends at a maximum, or at the limit of steps."""
     best = fit.climb.best
     if best.trouble and not best.ascent.converged:
-        return "; ".join(f"component {k}: {what}" for k, what in best.trouble)
+        return "; ".join(what for _, what in best.trouble)
     if best.ascent.reason == "infeasible" or not np.all(np.isfinite(fit.theta)):
         return "the likelihood is 0 at every start"
     return ""

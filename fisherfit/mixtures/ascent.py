@@ -116,7 +116,7 @@ def ascend(
     tol: float = 1e-20,
     mu: float = 1.0,
     callback: Callable[[int, float, float], None] | None = None,
-    known: Callable[[np.ndarray, float], bool] | None = None,
+    watch: Callable[[np.ndarray, float], str | None] | None = None,
     first: int = 0,
 ) -> Ascent:
     """Climb from theta to a local maximum.
@@ -135,15 +135,15 @@ def ascend(
         Where between Newton (0) and EM (1) to begin.
     callback : callable, optional
         Called with the iteration, the log-likelihood and the decrement.
-    known : callable, optional
-        Given a point and its log-likelihood, True says that the maximum it leads to is known: the reason is "known".
+    watch : callable, optional
+        Given a point and its log-likelihood, a reason to stop ("known": the maximum it leads to is), or None.
     first : int
         Number of the first iteration.
 
     Returns
     -------
     Ascent
-        With reason "converged", "flat", "known", "max_iter", "stalled" or "infeasible".
+        With reason "converged", "flat", "max_iter", "stalled" or "infeasible", or what `watch` said.
     """
     here = problem.evaluate(theta)
     history: list[tuple[float, float]] = []
@@ -163,8 +163,9 @@ def ascend(
 
         if newton is not None and (decrement <= tol or (decrement <= FLOOR and decrement >= 0.5 * before)):
             return end("converged" if newton.reciprocal_condition > FLAT else "flat")
-        if known is not None and known(theta, here.loglik):
-            return end("known")
+        told = None if watch is None else watch(theta, here.loglik)
+        if told is not None:
+            return end(told)
         slow = slow + 1 if mu == 0.0 and scale == 1.0 and 0.2 * before <= decrement <= before else 0
         if slow >= PATIENCE and last is not None and step is not None:
             found = _towards_infinity(problem, theta, here, step, last)

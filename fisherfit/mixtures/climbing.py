@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ ROUNDS = ((6, 24), (10, 12), (20, 12))  # steps of EM, and how many starts remai
 MOVED = ((6, 8), (15, 4))  # the same for moves out of a local maximum
 SAME = 1e-6  # nats between two log-likelihoods of one maximum
 NEAR = 0.3  # standard errors from a known maximum within which a point leads to it
-LEAST = 1.5  # units that a component must explain
+HOPELESS = 6  # evaluations in a row at which a component has degenerated, after which an ascent is given up
 PLENTY = 10  # units for every parameter of a component that show its small dispersion to be no chance
 MOVES = 4  # rounds of moves out of a local maximum
 
@@ -54,6 +55,19 @@ class Atlas:
     mixture: Mixture
     runs: list[Run] = field(default_factory=list)
     met: int = -1
+    bad: int = 0
+
+    def follow(self, theta: np.ndarray, **options: Any) -> None:
+        """Climb from a point, and keep where that leads."""
+        self.bad = 0
+        self.add(ascend(self.mixture, theta, watch=self.watch, **options))
+
+    def watch(self, theta: np.ndarray, loglik: float) -> str | None:
+        """Why an ascent need not go on."""
+        self.bad = self.bad + 1 if self.mixture.components.trouble(self.mixture.split(theta)[1]) else 0
+        if self.bad >= HOPELESS:
+            return "degenerate"
+        return "known" if self.leads_to_one(theta, loglik) else None
 
     def leads_to_one(self, theta: np.ndarray, loglik: float) -> bool:
         """True within `NEAR` standard errors of a maximum, where the log-likelihood is as its curvature there says."""
@@ -114,7 +128,7 @@ def climb(
         theta = halve(mixture, theta, steps, remaining)
     atlas = Atlas(mixture)
     for point in theta:
-        atlas.add(ascend(mixture, point, max_iter=max_iter, tol=tol, known=atlas.leads_to_one))
+        atlas.follow(point, max_iter=max_iter, tol=tol)
     best = chosen(atlas.runs).best
     for _ in range(moves):
         candidates = split_and_merge(mixture, best.ascent.theta)
@@ -124,7 +138,7 @@ def climb(
         for steps, remaining in MOVED:
             theta = halve(mixture, theta, steps, remaining)
         for point in theta:
-            atlas.add(ascend(mixture, point, max_iter=max_iter, tol=tol, known=atlas.leads_to_one))
+            atlas.follow(point, max_iter=max_iter, tol=tol)
         before, best = best, chosen(atlas.runs).best
         if best.ascent is before.ascent:
             break
@@ -156,6 +170,7 @@ def halve(mixture: Mixture, theta: np.ndarray, steps: int, remaining: int) -> np
     if len(theta) <= remaining:
         return np.asarray(theta[np.argsort(-loglik, kind="stable")])
     bad = np.array([bool(mixture.components.trouble(mixture.split(t)[1])) for t in theta])
+    bad |= (as_units(mixture, mixture.counts(theta)) < least(mixture)).any(axis=1)
     return np.asarray(theta[np.lexsort((-loglik, bad))[:remaining]])
 
 
@@ -164,8 +179,8 @@ def troubles(mixture: Mixture, ascent: Ascent) -> tuple[tuple[int, str], ...]:
 
     A component of small dispersion is no chance finding where many units have it, and the likelihood has a maximum.
     """
-    size = mixture.counts(ascent.theta)
-    units = size * max(int((mixture.weight > 0.0).sum()), 1) / mixture.total
+    size = mixture.counts(ascent.theta[None])[0]
+    units = as_units(mixture, size)
     sound = ascent.reason == "converged" and not ascent.held
     found = []
     for k, sentence in mixture.components.trouble(mixture.split(ascent.theta)[1]):
@@ -173,9 +188,20 @@ def troubles(mixture: Mixture, ascent: Ascent) -> tuple[tuple[int, str], ...]:
             found.append((k, sentence))
     named = {k for k, _ in found}
     for k in range(mixture.mixing.count):
-        if not units[k] >= LEAST and k not in named:
+        if not units[k] >= least(mixture)[k] and k not in named:
             found.append((k, f"it explains {size[k]:.3g} of a total weight of {mixture.total:.6g}"))
     return tuple(sorted(found))
+
+
+def as_units(mixture: Mixture, weight: np.ndarray) -> np.ndarray:
+    """How many units of average weight have these weights."""
+    return np.asarray(weight * max(int((mixture.weight > 0.0).sum()), 1) / mixture.total)
+
+
+def least(mixture: Mixture) -> np.ndarray:
+    """The units that a component must explain: more than what determine it, or a dispersion of it, by themselves."""
+    dimensions = mixture.dimensions
+    return np.array([min(at.size, dimensions + 1) + 0.5 for at in mixture.components.places])
 
 
 def in_order(mixture: Mixture, theta: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ class Mixing:
 
     def scores(self, pi: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
         """For every component, d log pi_k / d psi of some units: (size, m) from pi (K, m)."""
-        units, m = np.eye(self.count), max(pi.shape[1], z.shape[1])
+        units, m = np.eye(self.count), z.shape[1]
         return [((units[k, 1:, None] - pi[1:])[:, None, :] * z).reshape(self.size, m) for k in range(self.count)]
 
     def information(self, pi: np.ndarray, z: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -120,10 +120,19 @@ class Mixture:
         return found
 
     def counts(self, theta: np.ndarray) -> np.ndarray:
-        """The weight that every component explains at one point: (K,)."""
-        psi, phi = self.split(theta[None])
+        """The weight that every component explains at S points: (S, K)."""
+        psi, phi = self.split(theta)
         point = self.components.at(phi)
-        return np.asarray(self._sum(lambda a, b: self._block(point, psi, a, b, False)[1][0] @ self.weight[a:b], 1))
+
+        def task(start: int, stop: int) -> np.ndarray:
+            return np.asarray(self._block(point, psi, start, stop, False)[1] @ self.weight[start:stop])
+
+        return np.asarray(self._sum(task, len(theta)))
+
+    @cached_property
+    def dimensions(self) -> int:
+        """Columns of the data."""
+        return int(self.components.take(np.zeros(1, int)).features().shape[1])
 
     def posterior(self, theta: np.ndarray) -> np.ndarray:
         """Posterior probabilities of the components, (units, K)."""

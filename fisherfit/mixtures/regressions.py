@@ -26,7 +26,8 @@ from .regression_block import RegressionBlock
 KEPT, BLOCKS = 200_000, 32  # numbers and blocks of repeated responses that are kept
 FEW = 20_000  # rows that a start is made from at the most
 COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
-SMALLEST = 0.02  # a scale below this share of the largest may belong to a handful of rows
+NARROW = 0.02  # a scale below this share of the largest may belong to a handful of rows
+VANISHED = 1e-5  # and below this it belongs to rows that are fitted exactly
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,17 +213,24 @@ class Regressions:
         return np.asarray(total)
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
-        """Components that have degenerated: their residuals have all but vanished, beside those of another or at all."""
+        """Components whose residuals have all but vanished, beside those of another or at all."""
         if not np.all(np.isfinite(phi)):
-            return [(k, "its coefficients are not finite") for k in range(self.count)]
-        scale = {k: value for k in range(self.count) if (value := self._scale(phi, k)) is not None}
-        relative = all(further[0].name == "sigma" for further in self.further if further)
-        least = max(COLLAPSED, SMALLEST * max(scale.values(), default=0.0) if relative else 0.0)
+            return [(k, f"component {k} has coefficients that are not finite") for k in range(self.count)]
+        shares = np.sqrt(self.narrowness(phi)) * NARROW
         return [
-            (k, f"it fits a few rows all but exactly, {self.further[k][0].name}[{k}] = {self._further(phi, k)[0]:.3g}")
-            for k, value in scale.items()
-            if not value >= least
+            (k, f"component {k} fits a few rows exactly: {self.further[k][0].name}[{k}] = {self._further(phi, k)[0]:.3g}")
+            for k, share in enumerate(shares)
+            if not share >= VANISHED or not (self._scale(phi, k) or 1.0) >= COLLAPSED
         ]
+
+    def narrowness(self, phi: np.ndarray) -> np.ndarray:
+        """The squared scale of every component, in units of `NARROW` of the largest squared: (K,); inf without one."""
+        scales = [self._scale(phi, k) for k in range(self.count)]
+        alike = all(further[0].name == "sigma" for further in self.further if further)
+        if not alike or None in scales:
+            return np.full(self.count, np.inf)
+        scale = np.array(scales, float)
+        return np.asarray((scale / max(float(scale.max()), 1e-300) / NARROW) ** 2)
 
     def _scale(self, phi: np.ndarray, k: int) -> float | None:
         """The size of a component's residuals: over that of all responses, or of its mean; None without a scale."""

@@ -1,0 +1,389 @@
+"""Gaussian mixtures with scikit-learn's names, at the maximum, with weights of rows and standard errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .. import _threads
+from ..errors import InputError, InputTypeError, RankWarning
+from ..mixtures.fitting import fit_mixture
+from ..mixtures.gaussian import Gaussian
+from ..mixtures.mixing import Mixing
+from ..mixtures.mixture import Mixture
+from ..mixtures.starts import random_responsibilities, seeded
+from ..mixtures.structures import structure_of
+from ..table import Table
+from .density import Density, check_common, check_distinct, check_init, random_generator, weights_of
+from .gaussian_density import (
+    independent_columns,
+    log_densities,
+    precisions_of,
+    root_of_covariance,
+    root_of_precision,
+    shape_of,
+)
+from .mixture_columns import matched, numbers_of, rows_of
+
+WAYS = ("kmeans", "k-means++", "random", "random_from_data")
+
+
+class InOrder(Gaussian):
+    """Gaussian components that keep the order of their start."""
+
+    def order(self, phi: np.ndarray) -> np.ndarray:
+        """As they stand."""
+        return np.arange(self.count)
+
+
+class GaussianMixture(Density):
+    """Gaussian mixture by maximum likelihood: scikit-learn's class with weights, standard errors and the maximum.
+
+    A script written for `sklearn.mixture.GaussianMixture` runs unchanged but for the import. The fit always goes to a
+    local maximum of the likelihood, the best of those that its starts lead to; components stand in ascending order of
+    their first means.
+
+    Parameters
+    ----------
+    n_components : int, default 1
+        Number of components.
+    covariance_type : str, default "full"
+        "full", "tied", "diag" or "spherical", or one of the 14 models of mclust by its three letters (volume, shape,
+        orientation: E equal, V variable, I identity): EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV,
+        VVV. "full" is VVV, "tied" EEE, "diag" VVI and "spherical" VII.
+    tol : float, default 1e-20
+        Newton decrement, twice the log-likelihood that is still to be gained, at which the ascent stops. The change of
+        the mean log-likelihood, which scikit-learn means by it, says little of the distance to the maximum.
+    reg_covar : float, default 0
+        Accepted and not used: a constant that is added to variances makes the fit depend on the units of the data. A
+        component that collapses is recognised by its size relative to the data, and named in a warning.
+    max_iter : int, default 500
+        Steps of the final ascent at the most.
+    n_init : int, default 10
+        Starts from clusters, and as many random ones; all run together, and the best local maximum wins.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default "kmeans"
+        "kmeans" takes starts of all kinds; the others `n_init` of one kind: clusters around seeds drawn by k-means++,
+        random responsibilities, clusters around rows drawn at random.
+    weights_init, means_init, precisions_init : arrays, optional
+        A start, shaped as `weights_`, `means_` and `precisions_`: what is not given follows from the clusters around
+        the means. Components then keep its order.
+    random_state : int, Generator or RandomState, optional
+        Where the starts, and samples, come from.
+    warm_start : bool, default False
+        The last solution, where there is one, is the start.
+    verbose : int, default 0
+        1 for a line for every start that was followed, 2 for its steps.
+    verbose_interval : int, default 10
+        With ``verbose=1``, every how many steps one is printed.
+    n_jobs : int, optional
+        Threads; None for all cores.
+
+    Attributes
+    ----------
+    weights_ : array of shape (n_components,)
+    means_ : array of shape (n_components, n_features)
+    covariances_, precisions_, precisions_cholesky_ : arrays
+        (K, d, d); (d, d) for "tied" and EEE; (K, d) for "diag" and VVI; (K,) for "spherical" and VII.
+    converged_ : bool
+    n_iter_ : int
+    lower_bound_ : float
+        Mean log-likelihood of a row.
+    lower_bounds_ : list of float
+        The same after every step of the ascent.
+    n_features_in_, feature_names_in_
+        As everywhere.
+    rank_, aliased_ : int, tuple of str
+        Columns that are linear functions of earlier ones are named, and the density is that of the others.
+    result_ : MixtureResult
+        Estimates by name (``mean[0,waiting]``, ``cov[0,waiting,eruptions]``) with standard errors by the observed
+        information, intervals and criteria.
+
+    Examples
+    --------
+    >>> import fisherfit as ff
+    >>> geyser = ff.datasets.load("faithful")
+    >>> model = ff.GaussianMixture(2, random_state=0).fit(geyser)
+    >>> model.means_.round(3).tolist()
+    [[2.036, 54.479], [4.29, 79.968]]
+    >>> round(model.result_.llf, 6), model.result_.bse["mean[0,waiting]"].round(3)
+    (-1130.26396, np.float64(0.601))
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-20,
+        reg_covar: float = 0.0,
+        max_iter: int = 500,
+        n_init: int = 10,
+        init_params: str = "kmeans",
+        weights_init: Any = None,
+        means_init: Any = None,
+        precisions_init: Any = None,
+        random_state: Any = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> GaussianMixture:
+        """Fit to the rows of X.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        y : ignored
+        sample_weight : array of shape (n_samples,) or str, optional
+            Frequencies: a row of weight 3 is three rows. A string names a column of X.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        InputError
+            For data without a maximum (constant or dependent columns) or that cannot be read: the message names the
+            column, the row and the value.
+        """
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            table, weight = weights_of(rows_of(X), sample_weight)
+            if table.n < 2:
+                raise InputError(f"Found array with {table.n} sample(s) (shape=({table.n}, {len(table.names)})) while "
+                                 "a minimum of 2 is required.")  # fmt: skip
+            check_common(self, table.n, weight)
+            check_init("init_params", self.init_params, WAYS)
+            if not isinstance(self.reg_covar, (int, float, np.number)) or not self.reg_covar >= 0.0:
+                raise InputError(f"reg_covar must be a number of at least 0, got {self.reg_covar!r}")
+            x, present, count = matrix_of(table, table.names), weight > 0.0, int(self.n_components)
+            if not present.all():
+                x, weight = x[present], weight[present]
+            check_distinct([x[:, j] for j in range(x.shape[1])], count)
+            begun = self._begun(x)
+            components, dependent, notes = _components(
+                Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
+            )
+            mixture = Mixture(
+                components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
+            )
+            rng = random_generator(self.random_state)
+            fit = fit_mixture(
+                mixture, model=f"Gaussian mixture ({self.covariance_type})", rng=rng, n_init=int(self.n_init),
+                starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
+                tol=float(self.tol),
+            )  # fmt: skip
+            fit = replace(fit, warnings=(*notes, *fit.warnings))
+            attributes = self._attributes(mixture, fit, dependent, table.names)
+        self._report_progress(fit)
+        self.__dict__.pop("feature_names_in_", None)
+        if table.is_frame:
+            attributes["feature_names_in_"] = np.array(table.names, dtype=object)
+        self._keep(fit, **attributes)
+        return self
+
+    def _attributes(self, mixture: Mixture, fit: Any, dependent: Any, names: tuple[str, ...]) -> dict[str, Any]:
+        components: Any = mixture.components
+        psi, phi = mixture.split(fit.theta)
+        shape, d = shape_of(self.covariance_type), len(names)
+        means, covariances = components.means(phi), components.covariances(phi)
+        if shape in ("full", "tied"):
+            root = root_of_covariance(components.frame.backward @ components.at(phi[None]).root[0])
+            root = root if shape == "full" else root[0]
+        else:
+            root = 1.0 / np.sqrt(covariances)
+        if dependent is not None:
+            kept, shift, matrix = dependent
+            means, covariances = shift + means @ matrix.T, matrix @ covariances @ matrix.T
+            whole = np.zeros((*root.shape[:-2], d, d))
+            whole[..., kept[:, None], kept] = root
+            root = whole
+        return {
+            "weights_": np.exp(mixture.mixing.log_weights(psi[None], 0, 1)[0, :, 0]),
+            "means_": means,
+            "covariances_": covariances,
+            "precisions_cholesky_": root,
+            "precisions_": precisions_of(root, shape),
+            "lower_bound_": fit.result.llf / mixture.total,
+            "lower_bounds_": [float(value) / mixture.total for value, _ in fit.climb.best.ascent.history],
+            "n_features_in_": d,
+            "rank_": components.d,
+            "aliased_": tuple(name for name in names if name not in components.names),
+            "_dependent": dependent,
+            "_names": names,
+            "_shape": shape,
+        }
+
+    def _starts(self, mixture: Mixture, rng: np.random.Generator) -> list[np.ndarray]:
+        """Responsibilities to begin from; none for those of all kinds."""
+        k, u = mixture.mixing.count, mixture.components.features()
+        if self.init_params == "kmeans":
+            return []
+        if self.init_params == "random":
+            return [random_responsibilities(mixture.units, k, rng) for _ in range(int(self.n_init))]
+        if self.init_params == "k-means++":
+            return [_hard(seeded(u, mixture.weight, k, rng, 0), k) for _ in range(int(self.n_init))]
+        out = []
+        for _ in range(int(self.n_init)):
+            seeds = u[rng.choice(len(u), k, replace=False)]
+            out.append(_hard(np.stack([((u - seed) ** 2).sum(axis=1) for seed in seeds]).argmin(axis=0), k))
+        return out
+
+    def _begun(self, x: np.ndarray) -> np.ndarray | None:
+        """Responsibilities (K, n) of the start that the user gives, or of the last solution; None for neither."""
+        k, d = int(self.n_components), x.shape[1]
+        if self.warm_start and hasattr(self, "result_") and self.means_.shape == (k, d):
+            joint = np.log(self.weights_) + log_densities(x, self.means_, self.precisions_cholesky_, self._shape)
+            return _posterior(joint)
+        if self.weights_init is None and self.means_init is None and self.precisions_init is None:
+            return None
+        if not isinstance(self.covariance_type, str):
+            raise InputTypeError(f"covariance_type must be a word, got {self.covariance_type!r}")
+        scale = np.maximum(x.std(axis=0), 1e-300)
+        if self.means_init is not None:
+            means = _array("means_init", self.means_init, (k, d))
+            distance = np.stack([(((x - mean) / scale) ** 2).sum(axis=1) for mean in means])
+            labels = distance.argmin(axis=0)
+        else:
+            rng = random_generator(self.random_state)
+            labels = seeded((x - x.mean(axis=0)) / scale, np.ones(len(x)), k, rng, 10)
+            means = np.stack([x[labels == c].mean(axis=0) for c in range(k)])
+        share = np.maximum(np.bincount(labels, minlength=k), 0.5) / len(x)
+        if self.weights_init is not None:
+            share = _array("weights_init", self.weights_init, (k,))
+            if (share < 0.0).any() or abs(share.sum() - 1.0) > 1e-6:
+                raise InputError(f"weights_init must be at least 0 and add up to 1, got {share.tolist()}")
+        if self.precisions_init is None:
+            if self.weights_init is None:
+                return _hard(labels, k)
+            gap = x - means[labels]
+            root = 1.0 / np.sqrt(np.maximum((gap**2).mean(axis=0), 1e-12 * scale**2))
+            return _posterior(np.log(share) + log_densities(x, means, np.tile(root, (k, 1)), "diag"))
+        shape = shape_of(self.covariance_type)
+        wanted = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[shape]
+        root = root_of_precision(_array("precisions_init", self.precisions_init, wanted), shape)
+        return _posterior(np.log(share) + log_densities(x, means, root, shape))
+
+    def _log_joint(self, X: Any) -> np.ndarray:
+        table = rows_of(X)
+        is_frame = hasattr(self, "feature_names_in_")
+        x = matrix_of(table, matched(table, self._names, is_frame, type(self).__name__))
+        with np.errstate(all="ignore"):
+            return np.asarray(
+                log_densities(x, self.means_, self.precisions_cholesky_, self._shape) + np.log(self.weights_)
+            )
+
+    def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default 1
+
+        Returns
+        -------
+        X : array of shape (n_samples, n_features)
+            Rows, component by component.
+        y : array of int, shape (n_samples,)
+            The components they come from.
+        """
+        self._check_fitted()
+        if isinstance(n_samples, bool) or not isinstance(n_samples, (int, np.integer)) or n_samples < 1:
+            raise InputError(f"n_samples must be a whole number of at least 1, got {n_samples!r}")
+        rng = random_generator(self.random_state)
+        counts = rng.multinomial(n_samples, self.weights_ / self.weights_.sum())
+        k, d = self.means_.shape
+        out = []
+        for c, size in enumerate(counts):
+            z = rng.standard_normal((int(size), d))
+            if self._shape in ("full", "tied"):
+                u = self.precisions_cholesky_[c] if self._shape == "full" else self.precisions_cholesky_
+                if self._dependent is not None:
+                    kept, _, matrix = self._dependent
+                    out.append(self.means_[c] + np.linalg.solve(u[np.ix_(kept, kept)].T, z.T[kept]).T @ matrix.T)
+                    continue
+                out.append(self.means_[c] + np.linalg.solve(u.T, z.T).T)
+            else:
+                out.append(self.means_[c] + z / self.precisions_cholesky_[c])
+        return np.concatenate(out), np.repeat(np.arange(k), counts)
+
+
+def _components(
+    kind: type[Gaussian], x: np.ndarray, count: int, structure: str, names: tuple[str, ...]
+) -> tuple[Gaussian, Any, tuple[tuple[str, Any], ...]]:
+    """The components; where columns determine others, on those that do not, with how the others follow and a warning.
+
+    Raises
+    ------
+    InputError
+        As `Gaussian`, for anything else.
+    """
+    if structure_of(structure, count, x.shape[1]).group != "all" or bool((np.ptp(x, axis=0) == 0.0).any()):
+        return kind(x, count, structure, names), None, ()
+    try:
+        return kind(x, count, structure, names), None, ()
+    except InputError:
+        kept, shift, matrix = independent_columns(x.astype(float))
+        if kept.size == x.shape[1]:
+            raise
+    dropped = [name for j, name in enumerate(names) if j not in set(kept.tolist())]
+    listed = ", ".join(map(repr, dropped[:6])) + (f", ... ({len(dropped)} in all)" if len(dropped) > 6 else "")
+    text = (
+        f"X has columns that are linear functions of others ({listed}; rank {kept.size} of {len(names)}), so that "
+        "covariances are singular: the density is that of the other columns; leave them out, or use "
+        "covariance_type='diag'"
+    )
+    inner = tuple(names[j] for j in kept)
+    return kind(np.ascontiguousarray(x[:, kept]), count, structure, inner), (kept, shift, matrix), ((text, RankWarning),)
+
+
+def matrix_of(table: Table, names: tuple[str, ...]) -> np.ndarray:
+    """The columns of a table as one matrix of finite numbers: (n, d)."""
+    if table.matrix is not None and names == table.names and np.isfinite(np.asarray(table.matrix, float).sum()):
+        return np.asarray(table.matrix)
+    return np.column_stack([numbers_of(table, name) for name in names])
+
+
+def _hard(labels: np.ndarray, count: int) -> np.ndarray:
+    """Responsibilities (K, n) of labels."""
+    return np.asarray((labels == np.arange(count)[:, None]).astype(float))
+
+
+def _posterior(joint: np.ndarray) -> np.ndarray:
+    """Responsibilities (K, n) of log pi_k f_k (n, K)."""
+    r = np.exp(joint - joint.max(axis=1, keepdims=True))
+    return np.ascontiguousarray((r / r.sum(axis=1, keepdims=True)).T)
+
+
+def _array(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        out = np.asarray(value, float)
+    except (TypeError, ValueError):
+        raise InputTypeError(f"{name} must be an array of numbers, got {type(value).__name__}") from None
+    if out.shape != shape:
+        raise InputError(f"The parameter '{name}' should have the shape of {shape}, but got {out.shape}")
+    if not np.isfinite(out).all():
+        raise InputError(f"{name} contains NaN or infinity")
+    return out
+
+
+__all__ = ["GaussianMixture"]

@@ -1,0 +1,178 @@
+"""Rows under Gaussian components: densities, sums for EM, scores and curvature."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from .curvature import Derivatives
+from .structures import Structure
+
+LOG_2PI = float(np.log(2.0 * np.pi))
+
+
+class GaussianPoint:
+    """The components at S points: means, roots L of the covariances and their inverses."""
+
+    def __init__(
+        self, u: np.ndarray, structure: Structure, log_scale: float, collapsed: float, steep: float, phi: np.ndarray
+    ) -> None:
+        self.u, self.structure = u, structure
+        self.mean, self.v, self.turn = structure.unpack(phi)
+        self.q = structure.axes_of(self.turn)
+        half = np.exp(0.5 * self.v)
+        self.root = self.q * half[..., None, :]
+        inverse = np.swapaxes(self.q, -1, -2) if structure.axes == "orthogonal" else self._inverse()
+        self.inverse = inverse / half[..., None]
+        with np.errstate(all="ignore"):
+            usable = (np.exp(self.v) >= collapsed).all(axis=-1) & np.isfinite(self.inverse).all(axis=(-2, -1))
+        self.constant = np.where(
+            usable, log_scale - 0.5 * (structure.d * LOG_2PI + self.v.sum(axis=-1)), np.nan
+        )  # fmt: skip
+        self.local = not self._steepness() <= steep
+
+    def _inverse(self) -> np.ndarray:
+        if self.structure.axes == "none":
+            return self.q
+        bad = ~np.isfinite(self.q).all(axis=(-2, -1), keepdims=True)
+        return np.asarray(np.where(bad, np.nan, np.linalg.inv(np.where(bad, np.eye(self.structure.d), self.q))))
+
+    def _steepness(self) -> float:
+        """The largest number that cancels in Theta T at the components."""
+        quadratic = (self.inverse**2).sum(axis=(-2, -1))
+        centre = ((self.inverse @ self.mean[..., None]) ** 2).sum(axis=(-2, -1))
+        found = np.where(np.isfinite(self.constant), quadratic + centre, 0.0)
+        return float(found.max(initial=0.0))
+
+    @cached_property
+    def theta(self) -> np.ndarray:
+        """Natural parameters of all points and components: (S K, q)."""
+        d = self.structure.d
+        if self.structure.axes == "none":
+            precision = np.exp(-self.v)
+            linear = precision * self.mean
+            quadratic = -0.5 * precision
+        else:
+            full = np.swapaxes(self.inverse, -1, -2) @ self.inverse
+            linear = (full @ self.mean[..., None])[..., 0]
+            rows, columns = np.tril_indices(d)
+            quadratic = -np.where(rows == columns, 0.5, 1.0) * full[..., rows, columns]
+        constant = self.constant - 0.5 * (linear * self.mean).sum(axis=-1)
+        return np.concatenate([constant[..., None], linear, quadratic], axis=-1).reshape(
+            -1, 1 + d + quadratic.shape[-1]
+        )
+
+    @cached_property
+    def derivatives(self) -> list[Derivatives]:
+        """Derivatives of every component, at the first point."""
+        return [
+            Derivatives(self.structure, self.v[0, k], self.turn[0, k], self.q[0, k], self.inverse[0, k])
+            for k in range(self.structure.count)
+        ]
+
+    def rows(self, start: int, stop: int, informative: bool) -> GaussianBlock:
+        """A block of rows."""
+        return GaussianBlock(self, start, stop, informative)
+
+    def moments(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Weights (S, K), means (S, K, d) and scatters about them (S, K, d, d) from the sums of blocks."""
+        d = self.structure.d
+        sums = sums.reshape(*self.mean.shape[:2], -1)
+        n, first = sums[..., 0], sums[..., 1 : 1 + d]
+        second = np.zeros((*n.shape, d, d))
+        if self.structure.axes == "none":
+            second[..., np.arange(d), np.arange(d)] = sums[..., 1 + d :]
+        else:
+            rows, columns = np.tril_indices(d)
+            second[..., rows, columns] = second[..., columns, rows] = sums[..., 1 + d :]
+        with np.errstate(all="ignore"):
+            centre = first / n[..., None]
+            second -= n[..., None, None] * centre[..., :, None] * centre[..., None, :]
+            if not self.local:
+                return n, centre, second
+            mean = self.mean + (self.root @ centre[..., None])[..., 0]
+            return n, mean, self.root @ second @ np.swapaxes(self.root, -1, -2)
+
+
+class GaussianBlock:
+    """Rows of the components at S points."""
+
+    def __init__(self, point: GaussianPoint, start: int, stop: int, informative: bool) -> None:
+        self.point, self.m = point, stop - start
+        self.points, self.count, self.d = point.mean.shape
+        self.u = point.u[:, start:stop]
+        self.local = point.local or informative
+        if self.local:
+            self.log_density = np.empty((self.points, self.count, self.m))
+            self.z = np.empty((self.points, self.count, self.d, self.m)) if informative else None
+            for s in range(self.points):
+                for k in range(self.count):
+                    z = self.z_of(s, k)
+                    if self.z is not None:
+                        self.z[s, k] = z
+                    self.log_density[s, k] = point.constant[s, k] - 0.5 * np.einsum("im,im->m", z, z)
+        else:
+            self.t = features(self.u, point.structure.axes == "none")
+            self.log_density = (point.theta @ self.t).reshape(self.points, self.count, self.m)
+
+    def z_of(self, s: int, k: int) -> np.ndarray:
+        """L^-1 (u - mean): (d, m)."""
+        point = self.point
+        if point.structure.axes == "none":
+            return (self.u - point.mean[s, k][:, None]) * np.diag(point.inverse[s, k])[:, None]
+        return point.inverse[s, k] @ self.u - (point.inverse[s, k] @ point.mean[s, k])[:, None]
+
+    def sums(self, weight: np.ndarray) -> np.ndarray:
+        """Sums of (1, u, vech uu') or, where the point is local, of the same of z, component by component: (S, L)."""
+        if not self.point.local:
+            return (weight.reshape(-1, self.m) @ self.t_block().T).reshape(self.points, -1)
+        aligned = self.point.structure.axes == "none"
+        width = 1 + 2 * self.d if aligned else 1 + self.d + self.d * (self.d + 1) // 2
+        out = np.empty((self.points, self.count, width))
+        lower = np.tril_indices(self.d)
+        for s in range(self.points):
+            for k in range(self.count):
+                z, w = self.z_of(s, k), weight[s, k]
+                out[s, k, 0], out[s, k, 1 : 1 + self.d] = w.sum(), z @ w
+                out[s, k, 1 + self.d :] = (z * z) @ w if aligned else ((z * w) @ z.T)[lower]
+        return out.reshape(self.points, -1)
+
+    def t_block(self) -> np.ndarray:
+        """T of the rows: (q, m)."""
+        return features(self.u, self.point.structure.axes == "none") if self.local else self.t
+
+    def scores(self) -> list[np.ndarray]:
+        """For every component, d log f_k / d its coordinates of every row: (places[k].size, m)."""
+        assert self.z is not None
+        return [own.scores(self.z[0, k]) for k, own in enumerate(self.point.derivatives)]
+
+    def curvature(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Complete-data information of the rows with weights (K, m): expected and observed."""
+        assert self.z is not None
+        structure = self.point.structure
+        out = np.zeros((2, structure.size, structure.size))
+        for k, own in enumerate(self.point.derivatives):
+            z, w, at = self.z[0, k], weight[k], np.ix_(structure.places[k], structure.places[k])
+            expected, observed = own.information(float(w.sum()), z @ w, (z * w) @ z.T)
+            out[0][at] += expected
+            out[1][at] += observed
+        return out[0], out[1]
+
+
+def features(u: np.ndarray, aligned: bool) -> np.ndarray:
+    """T of rows (d, m): ones, u, and squares or all products: (q, m)."""
+    d, m = u.shape
+    out = np.empty((1 + 2 * d if aligned else 1 + d + d * (d + 1) // 2, m))
+    out[0], out[1 : 1 + d] = 1.0, u
+    if aligned:
+        np.multiply(u, u, out=out[1 + d :])
+        return out
+    at = 1 + d
+    for i in range(d):
+        np.multiply(u[: i + 1], u[i], out=out[at : at + i + 1])
+        at += i + 1
+    return out
+
+
+__all__ = ["GaussianBlock", "GaussianPoint", "features"]
