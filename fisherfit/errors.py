@@ -17,6 +17,7 @@ __all__ = [
     "CompilationWarning",
     "ConvergenceWarning",
     "CovarianceWarning",
+    "DegenerateComponentWarning",
     "ExactFitWarning",
     "FisherfitError",
     "FisherfitWarning",
@@ -61,6 +62,10 @@ class RankWarning(FisherfitWarning):
 
 class BoundaryWarning(FisherfitWarning):
     """The maximum lies on the edge of the parameter space; see ``boundary_``."""
+
+
+class DegenerateComponentWarning(FisherfitWarning):
+    """A component of a mixture is empty, or has collapsed onto a few rows, from every start."""
 
 
 class HauckDonnerWarning(FisherfitWarning):

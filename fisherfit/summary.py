@@ -7,7 +7,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class Summary:
 
     result: Result
     level: float = 0.95
+    title: ClassVar[str] = TITLE
 
     def facts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Names and values, in two columns."""
@@ -93,7 +94,7 @@ class Summary:
         columns = [max(9, *(len(row[j]) for row in [header, *rows])) for j in range(1, 7)]
         total = max(WIDTH, max([12, *map(len, names)]) + sum(c + 2 for c in columns))
         half = total // 2
-        lines = [f"{TITLE:^{total}}".rstrip(), "=" * total]
+        lines = [f"{self.title:^{total}}".rstrip(), "=" * total]
         for (a, b), (c, d) in zip(*self.facts(), strict=True):
             left = f"{a:<14}{shorten(b, half - 16):>{half - 16}}"
             lines.append(f"{left}  {c:<16}{d:>{total - half - 16}}")
@@ -112,7 +113,7 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f'<div class="fisherfit"><style>{STYLE}</style><h3>{TITLE}</h3>{self._tables()}</div>'
+        return f'<div class="fisherfit"><style>{STYLE}</style><h3>{self.title}</h3>{self._tables()}</div>'
 
     def page(self, heading: str, foot: str) -> str:
         """A complete page, which needs nothing but itself.
@@ -128,7 +129,7 @@ class Summary:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<meta name="color-scheme" content="light dark">\n'
             f"<title>{e(heading)}</title>\n<style>{PAGE_STYLE}{STYLE}</style>\n</head>\n<body>\n"
-            f'<main class="fisherfit">\n<h1>{TITLE}</h1>\n'
+            f'<main class="fisherfit">\n<h1>{self.title}</h1>\n'
             f'<p class="ff-formula"><code>{e(heading)}</code></p>\n'
             f"{self._tables()}\n<footer>{e(foot)}</footer>\n</main>\n</body>\n</html>"
         )

@@ -7,6 +7,7 @@ from fisherfit import _threads
 from fisherfit.families import StudentT, get_family
 from fisherfit.kernels import kernels_of
 from fisherfit.links import get_link
+from fisherfit.mixtures.gaussian import Gaussian
 from fisherfit.mixtures.mixing import Mixing
 from fisherfit.mixtures.mixture import Mixture
 from fisherfit.mixtures.regressions import Regressions
@@ -47,20 +48,24 @@ def mixture(components, *, weight=None, concomitant=None, groups=None, threads=1
         edges = np.append(np.flatnonzero(np.r_[True, np.diff(groups) != 0]), components.n)
         units = edges.size - 1
     weight = np.ones(units) if weight is None else np.asarray(weight, float)
-    return Mixture(components, Mixing(components.count, concomitant), weight, edges, threads)
+    names = ("Intercept",) if concomitant is None else tuple(f"z{j}" for j in range(concomitant.shape[1]))
+    return Mixture(components, Mixing(components.count, concomitant, names), weight, edges, threads)
 
 
 def reachable(case):
-    """True for a case that regressions and univariate families have."""
-    return case["structure"] in ("regression", "univariate") or (
-        case["structure"] in ("full", "diag") and len(case["X"][0]) == 1
-    )
+    """True for a case that Gaussian components, regressions and univariate families have."""
+    return case["structure"] != "product"
 
 
 def problem(case, threads=1):
     """The mixture of a case."""
+    if case["structure"] in ("full", "tied", "diag", "spherical"):
+        x = np.asarray(case["X"], float)
+        return mixture(
+            Gaussian(x, case["n_components"], case["structure"], case["columns"]), weight=case["weights"], threads=threads
+        )
     array = lambda key: None if case[key] is None else np.asarray(case[key], float)  # noqa: E731
-    y = array("y") if case["y"] is not None else array("X")[:, 0]
+    y = array("y")
     x = array("X")[:, 1:] if case["structure"] == "regression" else None
     order = slice(None) if case["groups"] is None else np.argsort(case["groups"], kind="stable")
     pick = lambda a: None if a is None else a[order]  # noqa: E731

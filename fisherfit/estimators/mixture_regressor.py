@@ -19,6 +19,7 @@ from ..mixtures.fitting import fit_mixture
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
 from ..mixtures.regressions import Regressions
+from ..mixtures.sampled import sampled_starts
 from ..prediction import Predictor
 from ..prepare import one_response
 from ..randomness import generator
@@ -74,8 +75,10 @@ class MixtureRegressor(Mixed):
         the sum of the weights of the rows, or the number of rows whose weight is positive.
     missing : {"raise", "drop"}, default "raise"
         What to do with rows that have a missing value in a column that is used.
-    n_init : int, default 10
-        Starts from clusters, and as many from chance. All are followed together, and the highest maximum wins.
+    n_init : int, optional
+        Random starts of every kind (clusters, planes, chance), besides some that are found by rule. All make their
+        first steps together, and the highest maximum wins. By default 10, or K where there are so many rows that
+        starts are made on a sample of them.
     max_iter : int, default 500
         Steps at the most.
     tol : float, default 1e-20
@@ -144,7 +147,7 @@ class MixtureRegressor(Mixed):
         fit_intercept: bool = True,
         weight_type: str = "frequency",
         missing: str = "raise",
-        n_init: int = 10,
+        n_init: int | None = None,
         max_iter: int = 500,
         tol: float = 1e-20,
         start: Any = None,
@@ -227,8 +230,11 @@ class MixtureRegressor(Mixed):
         mixture = data.mixture
         starts = responsibilities(self.start, mixture, data.units)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            fit = fit_mixture(mixture, model=model_name(families, links), rng=rng, n_init=self.n_init, starts=starts,
-                              max_iter=self.max_iter, tol=self.tol)  # fmt: skip
+            starts = starts or sampled_starts(mixture, self.n_init, rng, self.max_iter)
+            fit = fit_mixture(
+                mixture, model=model_name(families, links), rng=rng, n_init=10 if self.n_init is None else self.n_init,
+                starts=starts, max_iter=self.max_iter, tol=self.tol,
+            )  # fmt: skip
             degenerate = degenerated(fit)
             if degenerate:
                 fit = pooled(mixture, fit)

@@ -24,7 +24,8 @@ def check_settings(model: Any) -> tuple[tuple[Family, ...], tuple[tuple[Link, ..
         raise InputTypeError(f"shared: expected a list of names, such as ['x1'], got {model.shared!r}")
     one_of("weight_type", model.weight_type, ("frequency", "analytic"))
     one_of("missing", model.missing, ("raise", "drop"))
-    whole("n_init", model.n_init, 1)
+    if model.n_init is not None:
+        whole("n_init", model.n_init, 1)
     whole("max_iter", model.max_iter, 0)
     if isinstance(model.tol, bool) or not isinstance(model.tol, (int, float, np.floating)) or not model.tol >= 0:
         raise InputError(f"tol must be a number of at least 0, got {model.tol!r}")

@@ -17,13 +17,15 @@ from .ascent import Ascent, ascend
 from .mixture import Mixture
 from .moves import split_and_merge
 
-ROUNDS = ((6, 24), (10, 12), (20, 12))  # steps of EM, and how many starts remain after them
-MOVED = ((6, 8), (15, 4))  # the same for moves out of a local maximum
+ROUNDS = ((4, 1.5), (8, 1.5), (12, 1.4))  # steps of EM, and by what the number of starts is divided after them
+FEWEST = 8  # starts that remain
+MOVED = ((6, 5.0), (15, 2.0))  # the same for moves out of a local maximum
 SAME = 1e-6  # nats between two log-likelihoods of one maximum
 NEAR = 0.3  # standard errors from a known maximum within which a point leads to it
 HOPELESS = 6  # evaluations in a row at which a component has degenerated, after which an ascent is given up
+COLLAPSE = 0.1  # narrowness of a component that collapses
 PLENTY = 10  # units for every parameter of a component that show its small dispersion to be no chance
-MOVES = 4  # rounds of moves out of a local maximum
+MOVES = 3  # rounds of moves out of a local maximum
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,7 @@ class Atlas:
 
     def watch(self, theta: np.ndarray, loglik: float) -> str | None:
         """Why an ascent need not go on."""
-        self.bad = self.bad + 1 if self.mixture.components.trouble(self.mixture.split(theta)[1]) else 0
+        self.bad = self.bad + 1 if (narrowness(self.mixture, theta) < COLLAPSE).any() else 0
         if self.bad >= HOPELESS:
             return "degenerate"
         return "known" if self.leads_to_one(theta, loglik) else None
@@ -104,7 +106,7 @@ def climb(
     *,
     max_iter: int = 500,
     tol: float = 1e-20,
-    rounds: Sequence[tuple[int, int]] = ROUNDS,
+    rounds: Sequence[tuple[int, float]] = ROUNDS,
     moves: int = MOVES,
 ) -> Climb:
     """Follow starts (points theta) up; the best admissible maximum wins, among equals the one found first.
@@ -118,25 +120,25 @@ def climb(
     max_iter, tol
         As for `ascend`.
     rounds : sequence of pairs
-        Steps of EM that the starts make together, and how many of them remain.
+        Steps of EM that the starts make together, and by what their number is divided.
     moves : int
         Rounds of moves out of the best maximum found, at the most.
     """
     theta = np.stack(starts)
     theta = theta[np.isfinite(theta).all(axis=1)] if np.isfinite(theta).all(axis=1).any() else theta
-    for steps, remaining in rounds if len(theta) > 1 else ():
-        theta = halve(mixture, theta, steps, remaining)
+    for steps, division in rounds if len(theta) > 1 else ():
+        theta = halve(mixture, theta, steps, max(FEWEST, int(len(theta) / division)))
     atlas = Atlas(mixture)
     for point in theta:
         atlas.follow(point, max_iter=max_iter, tol=tol)
     best = chosen(atlas.runs).best
-    for _ in range(moves):
+    for _ in range(moves if mixture.mixing.count > 2 else 0):
         candidates = split_and_merge(mixture, best.ascent.theta)
         if not candidates:
             break
         theta = np.stack(candidates)
-        for steps, remaining in MOVED:
-            theta = halve(mixture, theta, steps, remaining)
+        for steps, division in MOVED:
+            theta = halve(mixture, theta, steps, max(4, int(len(theta) / division)))
         for point in theta:
             atlas.follow(point, max_iter=max_iter, tol=tol)
         before, best = best, chosen(atlas.runs).best
@@ -169,8 +171,10 @@ def halve(mixture: Mixture, theta: np.ndarray, steps: int, remaining: int) -> np
     loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
     if len(theta) <= remaining:
         return np.asarray(theta[np.argsort(-loglik, kind="stable")])
-    bad = np.array([bool(mixture.components.trouble(mixture.split(t)[1])) for t in theta])
-    bad |= (as_units(mixture, mixture.counts(theta)) < least(mixture)).any(axis=1)
+    units, enough = as_units(mixture, mixture.counts(theta)), least(mixture)
+    plenty = PLENTY * np.array([at.size for at in mixture.components.places])
+    thin = np.array([narrowness(mixture, t) < 1.0 for t in theta])
+    bad = ((units < enough) | (thin & (units < plenty))).any(axis=1)
     return np.asarray(theta[np.lexsort((-loglik, bad))[:remaining]])
 
 
@@ -179,18 +183,24 @@ def troubles(mixture: Mixture, ascent: Ascent) -> tuple[tuple[int, str], ...]:
 
     A component of small dispersion is no chance finding where many units have it, and the likelihood has a maximum.
     """
-    size = mixture.counts(ascent.theta[None])[0]
-    units = as_units(mixture, size)
-    sound = ascent.reason == "converged" and not ascent.held
-    found = []
-    for k, sentence in mixture.components.trouble(mixture.split(ascent.theta)[1]):
-        if not (sound and units[k] >= PLENTY * mixture.components.places[k].size):
-            found.append((k, sentence))
+    phi = mixture.split(ascent.theta)[1]
+    found = list(mixture.components.trouble(phi))
     named = {k for k, _ in found}
+    size = mixture.counts(ascent.theta[None])[0]
+    units, enough = as_units(mixture, size), least(mixture)
+    thin = narrowness(mixture, ascent.theta) < 1.0
     for k in range(mixture.mixing.count):
-        if not units[k] >= least(mixture)[k] and k not in named:
-            found.append((k, f"it explains {size[k]:.3g} of a total weight of {mixture.total:.6g}"))
+        few = not units[k] >= enough[k]
+        if k not in named and (few or (thin[k] and units[k] < PLENTY * mixture.components.places[k].size)):
+            how = "narrow and " if thin[k] else ""
+            found.append((k, f"component {k} is {how}of {size[k]:.3g} in a total weight of {mixture.total:.6g}"))
     return tuple(sorted(found))
+
+
+def narrowness(mixture: Mixture, theta: np.ndarray) -> np.ndarray:
+    """How narrow the components are: below 1, a few units may have made one by chance."""
+    measure = getattr(mixture.components, "narrowness", None)
+    return np.full(mixture.mixing.count, np.inf) if measure is None else measure(mixture.split(theta)[1])
 
 
 def as_units(mixture: Mixture, weight: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Fit a mixture: starts, ascent, canonical order, and the result with its covariance."""
+"""Fit a mixture: what can be checked before, starts, ascent, canonical order, and the result with its covariance."""
 
 from __future__ import annotations
 
@@ -8,11 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from .ascent import ascend
-from .climbing import SAME, Climb, climb
+from ..errors import BoundaryWarning, DegenerateComponentWarning, InputError, RankWarning
+from ..linalg import cholesky
+from .approach import approach
+from .ascent import Ascent, ascend
+from .climbing import SAME, Climb, Run, chosen, climb, in_order, relocated, troubles
 from .mixture import Mixture, MixtureEvaluation
 from .result import MixtureResult
 from .starts import default_starts
+
+LARGE = 30_000  # units from which starts are made, and followed, on a sample of them
+SAMPLE = 6_000  # units of it, at the least
+PER_PARAMETER = 30  # units of it for every parameter
+WIDE = 120  # parameters from which steps of EM with a sample's information come before the information of all
+DEAR = 5e12  # multiplications for the information of all units, above which the sample's stands for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,67 +59,208 @@ def fit_mixture(
     rng : Generator
         Where random starts come from.
     n_init : int
-        Clustered starts, and as many random ones; not used where `starts` are given.
+        How many random starts of every kind there are; not used where `starts` are given.
     starts : sequence of arrays (K, units), optional
         Responsibilities to begin from instead.
     max_iter, tol
         As for `ascend`.
+
+    Raises
+    ------
+    InputError
+        More components than units that have weight, or than distinct rows.
     """
-    points = [mixture.start(r) for r in starts] or default_starts(mixture, n_init, rng)
-    found = climb(mixture, points, max_iter=max_iter, tol=tol)
-    theta = found.best.ascent.theta
-    _, phi = mixture.split(theta)
-    theta = mixture.permuted(theta, mixture.components.order(phi))
-    evaluation = mixture.evaluate(theta)
-    result = make_result(mixture, theta, evaluation, found, model)
-    return MixtureFit(theta, evaluation, found, result, ())
+    check_units(mixture)
+    if len(starts):
+        found = climb(mixture, [mixture.start(r) for r in starts], max_iter=max_iter, tol=tol, rounds=(), moves=0)
+    elif mixture.units >= LARGE:
+        found = climb_large(mixture, n_init, rng, max_iter=max_iter, tol=tol)
+    else:
+        found = climb(mixture, default_starts(mixture, n_init, rng), max_iter=max_iter, tol=tol)
+    best = found.best.ascent
+    result = make_result(mixture, best.theta, best.evaluation, found, model)
+    return MixtureFit(best.theta, best.evaluation, found, result, warnings_of(found.best, result))
+
+
+def check_units(mixture: Mixture) -> None:
+    """Refuse what no mixture can be fitted to."""
+    k, alive = mixture.mixing.count, np.flatnonzero(mixture.weight > 0.0)
+    if not alive.size:
+        raise InputError("every weight is zero: there is nothing to fit; give some rows a positive weight")
+    if k == 1:
+        return
+    what = "rows" if mixture.edges is None else "groups"
+    if alive.size < k:
+        raise InputError(f"n_components={k} is more than the {alive.size} {what} with positive weight; use fewer")
+    few = mixture.take(alive[: 50 * k]) if alive.size > 50 * k else mixture.take(alive)
+    if mixture.edges is None and len(np.unique(few.components.features(), axis=0)) < k:
+        rows = mixture.take(alive).components.features() if few.units < alive.size else few.components.features()
+        distinct = len(np.unique(rows, axis=0))
+        if distinct < k:
+            raise InputError(f"n_components={k} is more than the {distinct} distinct rows; use fewer components")
+
+
+def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_iter: int, tol: float) -> Climb:
+    """Starts and maxima on a sample of the units; from the best of these the way up for all."""
+    alive = np.flatnonzero(mixture.weight > 0.0)
+    size = min(max(SAMPLE, PER_PARAMETER * mixture.size), len(alive))
+    sample = mixture.take(np.sort(rng.choice(alive, size, replace=False)))
+    first = sample.take(np.arange(0, size, max(1, size // SAMPLE)))
+    runs = climb(first, default_starts(first, n_init, rng), max_iter=max_iter, tol=1e-6).runs
+    best = [run for run in runs if run.admissible] or list(runs[:1])
+    out = []
+    for run in best[:1]:
+        theta = run.ascent.theta
+        if first.units < sample.units:
+            theta = ascend(sample, theta, max_iter=max_iter, tol=1e-2, mu=1e-3).theta
+        out.append(_follow_all(mixture, sample, theta, max_iter=max_iter, tol=tol, hits=run.hits))
+    return chosen(out)
+
+
+def _follow_all(
+    mixture: Mixture, sample: Mixture, theta: np.ndarray, *, max_iter: int, tol: float, hits: int
+) -> Run:  # fmt: skip
+    """From a point of the sample to the maximum for all units."""
+    history: list[tuple[float, float]] = []
+    if mixture.size >= WIDE:
+        theta, metric, history = approach(mixture, sample, theta, tol=tol)
+        if mixture.units * float(mixture.size) ** 2 > DEAR:
+            here = replace(metric, loglik=history[-1][0])
+            factor, decrement = cholesky(here.observed), history[-1][1]
+            reason = "converged" if factor is not None and decrement <= 1e-9 else "max_iter"
+            ascent = Ascent(theta, here, factor, decrement, len(history), reason, tuple(history))
+            return Run(ascent, troubles(mixture, ascent), hits)
+        tol = max(tol, 1e-14)
+    ascent = ascend(mixture, theta, max_iter=max_iter, tol=tol, mu=0.0, first=len(history))
+    ordered = in_order(mixture, ascent.theta)
+    if not np.array_equal(ordered, ascent.theta):
+        ascent = relocated(mixture, ascent, ordered)
+    ascent = replace(ascent, history=(*history, *ascent.history))
+    return Run(ascent, troubles(mixture, ascent), hits)
+
+
+def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]:
+    """What the user should know about the run that won."""
+    from ..errors import ConvergenceWarning
+
+    out: list[tuple[str, Any]] = []
+    if best.trouble:
+        told = "; ".join(sentence for _, sentence in best.trouble)
+        out.append((
+            f"every start ended with a component that is degenerate: {told}; try more starts (n_init), fewer components, "
+            "a structure with fewer parameters, or a prior",
+            DegenerateComponentWarning,
+        ))  # fmt: skip
+    elif not result.converged:
+        why = {"max_iter": "max_iter was reached", "infeasible": "no start has a finite log-likelihood"}
+        reason = why.get(best.ascent.reason, "no step goes up although the decrement is not yet zero")
+        out.append((
+            f"the mixture has not converged: {reason} (decrement {best.ascent.decrement:.1e} after "
+            f"{best.ascent.n_iter} iterations); raise max_iter or n_init, or use fewer components",
+            ConvergenceWarning,
+        ))  # fmt: skip
+    if result.boundary:
+        out.append((
+            f"the maximum lies on the edge of the parameter space: {', '.join(result.boundary)}; these have no standard "
+            "errors, and those of the others hold with them where they are",
+            BoundaryWarning,
+        ))  # fmt: skip
+    if best.ascent.reason == "flat" and not best.trouble:
+        lost = ", ".join(result.unidentified) or "some parameters"
+        out.append((
+            f"the data do not identify {lost}: the log-likelihood is flat along some direction; use fewer components",
+            RankWarning,
+        ))  # fmt: skip
+    return tuple(out)
 
 
 def make_result(
     mixture: Mixture, theta: np.ndarray, evaluation: MixtureEvaluation, found: Climb, model: str
 ) -> MixtureResult:
     """The result at theta, with the covariance by the observed information."""
+    best = found.best.ascent
     parameters = mixture.report(theta)
-    inverse = inverse_of(evaluation.observed)
-    covariance = None if inverse is None else parameters.jacobian @ inverse @ parameters.jacobian.T
+    inverse, lost = covariance_of(evaluation.observed, best.held)
+    covariance = None
+    if inverse is not None:
+        covariance = parameters.jacobian @ inverse @ parameters.jacobian.T
+    touched = (np.abs(parameters.jacobian[:, list(best.held)]) > 0.0).any(axis=1)
+    blurred = (np.abs(parameters.jacobian[:, lost]) > 1e-6 * np.abs(parameters.jacobian).max()).any(axis=1)
+    # far out, the derivative of a probability or a dispersion may be zero to the last bit: its coordinate tells
+    for j in best.held:
+        moved = theta.copy()
+        moved[j] -= np.sign(theta[j]) * 30.0
+        touched |= ~np.isclose(mixture.report(moved).values, parameters.values, rtol=1e-3, atol=1e-12)
+    if covariance is not None:
+        covariance[touched | blurred, :] = np.nan
+        covariance[:, touched | blurred] = np.nan
     z = mixture.posterior(theta)
     with np.errstate(all="ignore"):
         plogp = np.where(z > 0.0, z * np.log(z), 0.0).sum(axis=1)
         hardness = float(mixture.weight @ np.log(z.max(axis=1)))
-    maxima: list[list[Any]] = []
-    for run in found.runs:
-        if run.admissible:
-            value = run.ascent.evaluation.loglik
-            known = next((m for m in maxima if abs(m[0] - value) <= SAME), None)
-            if known is None:
-                maxima.append([value, run.hits])
-            else:
-                known[1] += run.hits
-    best = found.best.ascent
+    names = np.array(parameters.names)
     return MixtureResult(
         parameters.names, parameters.values, covariance, parameters.supports, evaluation.loglik, theta.size,
         mixture.total, mixture.mixing.count, -float(mixture.weight @ plogp), hardness, model, "observed",
-        best.converged, best.n_iter, best.decrement, best.history, tuple((float(v), int(c)) for v, c in maxima),
+        best.converged, best.n_iter, best.decrement, best.history, maxima_of(found),
+        boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
     )  # fmt: skip
+
+
+def maxima_of(found: Climb) -> tuple[tuple[float, int], ...]:
+    """The admissible maxima, the highest first, and how many starts led to each."""
+    maxima: list[tuple[float, int]] = []
+    for run in found.runs:
+        value = float(run.ascent.evaluation.loglik)
+        if not run.admissible:
+            continue
+        if maxima and abs(maxima[-1][0] - value) <= SAME:
+            maxima[-1] = (maxima[-1][0], maxima[-1][1] + run.hits)
+        else:
+            maxima.append((value, run.hits))
+    return tuple(maxima)
+
+
+def covariance_of(information: np.ndarray, held: Sequence[int] = ()) -> tuple[np.ndarray | None, np.ndarray]:
+    """The inverse about the free coordinates, zero elsewhere, and the coordinates that the data do not identify.
+
+    None where the information has a negative direction or is not finite.
+    """
+    size = len(information)
+    free = np.setdiff1d(np.arange(size), np.array(held, int))
+    inner, out = information[np.ix_(free, free)], np.zeros((size, size))
+    if not np.isfinite(inner).all():
+        return None, np.empty(0, int)
+    factor = cholesky(inner)
+    if factor is not None and factor.reciprocal_condition > 1e-14:
+        out[np.ix_(free, free)] = factor.inverse()
+        return out, np.empty(0, int)
+    scale = np.sqrt(np.maximum(np.diag(inner), 1e-300))
+    value, vector = np.linalg.eigh(inner / scale[:, None] / scale)
+    if value[0] < -1e-8:
+        return None, np.empty(0, int)
+    lost = value < 1e-12 * value[-1]
+    kept = vector[:, ~lost] / scale[:, None]
+    out[np.ix_(free, free)] = (kept / value[~lost]) @ kept.T
+    return out, free[(np.abs(vector[:, lost]) > 1e-4).any(axis=1)]
 
 
 def inverse_of(information: np.ndarray) -> np.ndarray | None:
     """The inverse of a positive definite information matrix; None where it is not."""
-    from ..linalg import cholesky
-
     factor = cholesky(information)
     return None if factor is None else factor.inverse()
 
 
 def refit_from(mixture: Mixture, fit: MixtureFit, theta: np.ndarray, **options: Any) -> MixtureFit:
-    """The fit from one point theta on, without starts."""
+    """The fit from one point theta on, without starts; components keep their numbers."""
     ascent = ascend(mixture, theta, **options)
-    run = replace(fit.climb.best, ascent=ascent)
+    run = Run(ascent, troubles(mixture, ascent))
     found = Climb(run, (run,))
-    return replace(
-        fit, theta=ascent.theta, evaluation=ascent.evaluation, climb=found,
-        result=make_result(mixture, ascent.theta, ascent.evaluation, found, fit.result.model),
-    )  # fmt: skip
+    result = make_result(mixture, ascent.theta, ascent.evaluation, found, fit.result.model)
+    return MixtureFit(ascent.theta, ascent.evaluation, found, result, warnings_of(run, result))
 
 
-__all__ = ["MixtureFit", "default_starts", "fit_mixture", "inverse_of", "make_result", "refit_from"]
+__all__ = [
+    "MixtureFit", "check_units", "covariance_of", "default_starts", "fit_mixture", "inverse_of",
+    "make_result", "maxima_of", "refit_from", "warnings_of",
+]  # fmt: skip

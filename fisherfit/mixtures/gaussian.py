@@ -233,6 +233,11 @@ class Gaussian(_Gaussian):
                 )))  # fmt: skip
         return out
 
+    def narrowness(self, phi: np.ndarray) -> np.ndarray:
+        """The least variance of every component in any direction, in thousandths of that of all rows: (K,)."""
+        root = self.at(phi[None]).root[0]
+        return np.array([np.linalg.eigvalsh(self._relative(own))[0] for own in root]) * 1e3
+
     def _relative(self, root: np.ndarray) -> np.ndarray:
         """The covariance with this root, relative to the spread of all rows."""
         if self.structure.axes == "none":

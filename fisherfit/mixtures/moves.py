@@ -13,14 +13,17 @@ import numpy as np
 from .mixture import Mixture
 from .starts import by_unit, least_squares, owners
 
-MOST = 24  # moves that are tried at a time
+MOST = 60  # moves that are tried at a time
 
 
 def split_and_merge(mixture: Mixture, theta: np.ndarray) -> list[np.ndarray]:
-    """Points theta to begin from: moves from one point, those that merge what overlaps most first."""
+    """Points theta to begin from: moves from one point, of what overlaps most first.
+
+    Two components are pooled and cut in another way; or they become one, and a third is cut.
+    """
     z = np.ascontiguousarray(mixture.posterior(theta).T)
     k = len(z)
-    if k < 3:
+    if k < 2:
         return []
     w = z * mixture.weight
     length = np.sqrt(np.maximum((w * z).sum(axis=1), 1e-300))
@@ -28,6 +31,11 @@ def split_and_merge(mixture: Mixture, theta: np.ndarray) -> list[np.ndarray]:
     halves = [_halves(mixture, z[c], w[c]) for c in range(k)]
     pairs = sorted(combinations(range(k), 2), key=lambda pair: -overlap[pair])
     out: list[np.ndarray] = []
+    for i, j in pairs[: MOST // 6]:
+        for part in _halves(mixture, z[i] + z[j], w[i] + w[j]):
+            r = z.copy()
+            r[i], r[j] = (z[i] + z[j]) * part, (z[i] + z[j]) * (1.0 - part)
+            out.append(mixture.start(r))
     for i, j in pairs:
         for c in [c for c in range(k) if c not in (i, j)]:
             for part in halves[c]:
@@ -41,7 +49,7 @@ def split_and_merge(mixture: Mixture, theta: np.ndarray) -> list[np.ndarray]:
 
 
 def _halves(mixture: Mixture, z: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
-    """Ways to cut the units of a component in two, as shares of the first part: across, and the core from the rest.
+    """Ways to cut the units of a component in two, as 0 and 1: across, the core from the rest, and what is farthest off.
 
     Of a regression, by the sign of the residual and by its size.
     """
@@ -60,7 +68,10 @@ def _halves(mixture: Mixture, z: np.ndarray, weight: np.ndarray) -> list[np.ndar
     distance = ((centred / spread) ** 2).sum(axis=1)
     order = np.argsort(distance, kind="stable")
     median = distance[order[np.searchsorted(np.cumsum(weight[order]), 0.5 * total).clip(0, len(order) - 1)]]
-    return [(across > 0.0).astype(float), (distance > median).astype(float)]
+    far = int(np.argmax(np.where(weight > 1e-3 * weight.max(), distance, 0.0)))
+    nearer = ((centred - centred[far]) ** 2).sum(axis=1) < (centred**2).sum(axis=1)
+    parts = [across > 0.0, distance > median, nearer]
+    return [part.astype(float) for part in parts if 0 < part.sum() < len(part)]
 
 
 __all__ = ["split_and_merge"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,8 @@ import numpy as np
 
 from .. import labelled
 from ..choices import check_level
-from ..result import quantile, upper_tail
+from ..result import Certificate, quantile, upper_tail
+from ..summary import Summary, number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 class MixtureResult:
     """Estimates of a mixture in the user's units, with their covariance.
 
+    `history` has log-likelihood and decrement by iteration of the run that won, `maxima` the local maxima that were
+    found, each with the number of starts that led to it. `boundary` names parameters on the edge of their space and
+    `unidentified` those that the data do not determine; neither have standard errors.
     `nobs` is the n of BIC: the sum of the weights of the units. `entropy` is -sum w_i sum_k z_ik log z_ik, and
     `hardness` sum w_i log max_k z_ik.
     """
@@ -41,6 +46,14 @@ class MixtureResult:
     history: tuple[tuple[float, float], ...]
     maxima: tuple[tuple[float, int], ...]
     notes: tuple[str, ...] = ()
+    boundary: tuple[str, ...] = ()
+    unidentified: tuple[str, ...] = ()
+
+    @property
+    def certificate(self) -> Certificate:
+        """How far the answer can be from the local maximum, by the observed information."""
+        distance = float(np.sqrt(max(self.decrement, 0.0)))
+        return Certificate.of(distance, self.names, self.estimates, self.standard_errors)
 
     @property
     def params(self) -> pd.Series:
@@ -109,10 +122,74 @@ class MixtureResult:
         """Two-sided p-values by the normal law."""
         return labelled.series(2.0 * upper_tail(np.abs(self._z()), None), self.names, "P>|z|")
 
+    def to_frame(self, level: float = 0.95) -> pd.DataFrame:
+        """The table of the summary: estimates, standard errors, z, p-values and limits."""
+        limits = self.conf_int(level)
+        columns = {"coef": self.estimates, "std err": self.standard_errors, "z": self._z(), "P>|z|": self.pvalues}
+        columns |= {"lower": limits["lower"], "upper": limits["upper"]}
+        return labelled.frame({name: np.asarray(values) for name, values in columns.items()}, self.names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the covariance and the history, as plain numbers, strings and lists."""
+        return {
+            "model": self.model, "params": dict(zip(self.names, map(float, self.estimates), strict=True)),
+            "bse": dict(zip(self.names, map(float, self.standard_errors), strict=True)), "llf": float(self.llf),
+            "aic": self.aic, "bic": self.bic, "icl": self.icl, "icl_entropy": self.icl_entropy,
+            "entropy": self.entropy, "n_params": self.n_params, "nobs": self.nobs,
+            "n_components": self.n_components, "cov_type": self.cov_type, "converged": self.converged,
+            "n_iter": self.n_iter, "decrement": float(self.decrement), "maxima": [list(m) for m in self.maxima],
+            "boundary": list(self.boundary), "unidentified": list(self.unidentified), "notes": list(self.notes),
+        }  # fmt: skip
+
+    def summary(self, level: float = 0.95) -> MixtureSummary:
+        """The summary: text by ``print``, HTML in a notebook."""
+        check_level(level)
+        return MixtureSummary(self, level)  # type: ignore[arg-type]
+
+    def _intervals(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        limits = self.conf_int(level)
+        return np.asarray(limits["lower"]), np.asarray(limits["upper"])
+
+    def _tests(self) -> tuple[np.ndarray, np.ndarray]:
+        return self._z(), np.asarray(self.pvalues)
+
+    use_t = False
+
     def _z(self) -> Any:
         real = np.array([support == "real" for support in self.supports])
         with np.errstate(all="ignore"):
             return np.where(real, self.estimates / self.standard_errors, np.nan)
 
 
-__all__ = ["MixtureResult"]
+class MixtureSummary(Summary):
+    """The summary of a fitted mixture."""
+
+    title = "Mixture model"
+
+    def facts(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Names and values, in two columns."""
+        r: Any = self.result
+        worst = r.certificate._worst_digits()
+        digits = f", {math.floor(worst)}+ digits" if np.isfinite(worst) else ""
+        left = [
+            ("Model", r.model),
+            ("Components", number(r.n_components)),
+            ("Observations", number(r.nobs)),
+            ("Parameters", number(r.n_params)),
+            ("Entropy", number(r.entropy)),
+            ("Covariance", r.cov_type),
+            ("Maxima found", number(len(r.maxima))),
+        ]
+        right = [
+            ("Log-likelihood", number(r.llf)),
+            ("AIC", number(r.aic)),
+            ("BIC", number(r.bic)),
+            ("ICL", number(r.icl)),
+            ("Iterations", f"{r.n_iter} ({'converged' if r.converged else 'NOT CONVERGED'})"),
+            ("Certificate", f"within {r.certificate.max_se_error:.0e} se{digits}"),
+            ("Starts at it", number(r.maxima[0][1] if r.maxima else 0)),
+        ]
+        return left, right
+
+
+__all__ = ["MixtureResult", "MixtureSummary"]

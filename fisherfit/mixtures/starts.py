@@ -13,6 +13,7 @@ import numpy as np
 
 from .mixture import Mixture
 
+MANY = 6  # times as many random starts where there are more than two components, whose basins are many
 WARD = 1200  # units that are merged hierarchically; others join the nearest of the clusters
 
 
@@ -59,7 +60,7 @@ def partitions(mixture: Mixture, alive: np.ndarray, n_init: int, rng: np.random.
     for space in spaces:
         yield ward(space, k, rng)
         yield slices(_principal(space), weight, k)
-    for i in range(n_init):
+    for i in range(n_init if k == 2 else 2 * n_init if regression else MANY * n_init):
         if regression:
             yield planes(design, response, owner, alive, weight, k, rng)
         for steps in (0, 10) if i % 2 else (1, 0):
