@@ -62,7 +62,9 @@ def problem(case, threads=1):
     if case["structure"] in ("full", "tied", "diag", "spherical"):
         x = np.asarray(case["X"], float)
         return mixture(
-            Gaussian(x, case["n_components"], case["structure"], case["columns"]), weight=case["weights"], threads=threads
+            Gaussian(x, case["n_components"], case["structure"], case["columns"]),
+            weight=case["weights"],
+            threads=threads,
         )
     array = lambda key: None if case[key] is None else np.asarray(case[key], float)  # noqa: E731
     y = array("y")

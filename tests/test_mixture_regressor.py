@@ -56,8 +56,6 @@ def arguments(case):
     return made, {"X": frame, "y": y, **how}
 
 
-
-
 def expected(case):
     """Certified parameters and standard errors by the names of the result, in the case's order of components."""
     out = {}
@@ -212,7 +210,9 @@ def test_groups_need_not_be_sorted(data):
     a, b = clone(model).fit(frame, groups="label"), clone(model).fit(data.iloc[order], groups=label[order])
     assert_same(a, b)
     r = a.component_proba(frame)
-    np.testing.assert_allclose(b.component_proba(data.iloc[order], groups=label[order]), r[order], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(
+        b.component_proba(data.iloc[order], groups=label[order]), r[order], rtol=1e-8, atol=1e-12
+    )
     assert all(np.ptp(r[label == g], axis=0).max() == 0.0 for g in np.unique(label))
     assert a.score_samples(frame).sum() == pytest.approx(a.result_.llf, rel=1e-12)
     assert a.score_samples(frame).shape == (len(np.unique(label)),)
@@ -241,7 +241,8 @@ def test_shared_parameters_are_constraints(data):
     assert tied.result_.n_params == free.result_.n_params - 3
     assert tied.result_.llf < free.result_.llf
     np.testing.assert_array_equal(tied.coef_[0, 1:], tied.coef_[1, 1:])
-    assert "sigma" in tied.result_.names and "g[T.b]" in tied.result_.names
+    assert "sigma" in tied.result_.names
+    assert "g[T.b]" in tied.result_.names
     assert "x[1]" in tied.result_.names
     one = ff.MixtureRegressor(formula="y ~ x + g", n_components=1).fit(data)
     glm = ff.GLM(formula="y ~ x + g", dispersion="ml").fit(data)
@@ -364,8 +365,8 @@ def test_aliased_columns_are_named_and_left_out(data):
     assert m.result_.llf == pytest.approx(want.result_.llf, rel=1e-12)
     np.testing.assert_allclose(m.predict(frame), want.predict(data[["x", "z"]]), rtol=1e-8)
     assert not m.coef_[:, 2:].any()
+    m = ff.MixtureRegressor(formula="y ~ x", concomitant=["z", "again"], random_state=0)
     with pytest.warns(ff.RankWarning, match="concomitant"):
-        m = ff.MixtureRegressor(formula="y ~ x", concomitant=["z", "again"], random_state=0)
         m.fit(data.assign(again=data["z"]))
     assert m.concomitant_coef_.shape == (2, 2)
     m.prior_proba(data.assign(again=data["z"]))

@@ -128,7 +128,9 @@ class Density(Mixed):
 
 
 def _weights(X: Any, sample_weight: Any) -> Any:
-    return named_values(sample_weight, read_table(X), "sample_weight") if isinstance(sample_weight, str) else sample_weight
+    return (
+        named_values(sample_weight, read_table(X), "sample_weight") if isinstance(sample_weight, str) else sample_weight
+    )
 
 
 def weights_of(table: Table, sample_weight: Any) -> tuple[Table, np.ndarray]:

@@ -102,4 +102,11 @@ def independent_columns(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return np.array(kept), centre - matrix @ centre[kept], matrix
 
 
-__all__ = ["independent_columns", "log_densities", "precisions_of", "root_of_covariance", "root_of_precision", "shape_of"]
+__all__ = [
+    "independent_columns",
+    "log_densities",
+    "precisions_of",
+    "root_of_covariance",
+    "root_of_precision",
+    "shape_of",
+]

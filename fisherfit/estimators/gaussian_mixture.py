@@ -353,7 +353,11 @@ def _components(
         "covariance_type='diag'"
     )
     inner = tuple(names[j] for j in kept)
-    return kind(np.ascontiguousarray(x[:, kept]), count, structure, inner), (kept, shift, matrix), ((text, RankWarning),)
+    return (
+        kind(np.ascontiguousarray(x[:, kept]), count, structure, inner),
+        (kept, shift, matrix),
+        ((text, RankWarning),),
+    )
 
 
 def matrix_of(table: Table, names: tuple[str, ...]) -> np.ndarray:

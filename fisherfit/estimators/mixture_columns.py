@@ -62,9 +62,13 @@ def rows_of(X: Any) -> Table:
     """A table of dense columns with at least one row and one column."""
     table = read_table(X)
     if table.sparse is not None:
-        raise InputTypeError("Sparse data was passed for X, but dense data is required. Use '.toarray()' to convert it.")
+        raise InputTypeError(
+            "Sparse data was passed for X, but dense data is required. Use '.toarray()' to convert it."
+        )
     if table.n == 0:
-        raise InputError(f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required.")
+        raise InputError(
+            f"Found array with 0 sample(s) (shape=(0, {len(table.names)})) while a minimum of 1 is required."
+        )
     if not table.names:
         raise InputError(f"Found array with 0 feature(s) (shape=({table.n}, 0)) while a minimum of 1 is required.")
     return table
@@ -77,13 +81,13 @@ def matched(table: Table, names: tuple[str, ...], is_frame: bool, owner: str) ->
             table.column(name)
         return names
     if len(table.names) != len(names):
-        raise InputError(
-            f"X has {len(table.names)} features, but {owner} is expecting {len(names)} features as input"
-        )
+        raise InputError(f"X has {len(table.names)} features, but {owner} is expecting {len(names)} features as input")
     return table.names
 
 
-def plan_columns(table: Table, family: Any, count: int, by_component: bool, weight: np.ndarray) -> tuple[Plan, list[Any]]:
+def plan_columns(
+    table: Table, family: Any, count: int, by_component: bool, weight: np.ndarray
+) -> tuple[Plan, list[Any]]:
     """Learn the columns from the rows of positive weight; the plan, and the columns of these rows.
 
     Raises

@@ -186,8 +186,7 @@ class MixtureModel(Density):
             psi, phi = self._theta[: mixing.size], self._theta[mixing.size :]
             point, size = components.at(phi[None]), 65_536
             parts = [
-                point.rows(a, min(a + size, components.n), False).log_density[0].T
-                for a in range(0, components.n, size)
+                point.rows(a, min(a + size, components.n), False).log_density[0].T for a in range(0, components.n, size)
             ]
             return np.concatenate(parts) + mixing.log_weights(psi[None], 0, 1)[0, :, 0]
 

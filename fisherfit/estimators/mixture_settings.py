@@ -80,7 +80,12 @@ def responsibilities(start: Any, mixture: Mixture, units: np.ndarray | None) -> 
     if values.dtype.kind not in "iufb":
         raise InputTypeError(f"start has dtype {values.dtype}; give labels 0 to {k - 1}, probabilities or parameters")
     if values.ndim == 2:
-        if values.shape[1] != k or not np.all(np.isfinite(values)) or (values < 0).any() or not values.any(axis=1).all():
+        if (
+            values.shape[1] != k
+            or not np.all(np.isfinite(values))
+            or (values < 0).any()
+            or not values.any(axis=1).all()
+        ):
             raise InputError(f"start: probabilities must be of shape (n, {k}), at least 0 and not all 0 in a row, got "
                              f"shape {values.shape}")  # fmt: skip
         r = values / values.sum(axis=1, keepdims=True)

@@ -54,7 +54,9 @@ class RegressionData:
     aliased: tuple[str, ...]
     warnings: tuple[tuple[str, type[Warning]], ...]
     group_name: str | None
-    units: np.ndarray | None  # the unit of every row that was passed in, -1 for those left out; None: the rows, in order
+    units: (
+        np.ndarray | None
+    )  # the unit of every row that was passed in, -1 for those left out; None: the rows, in order
 
 
 class Reading:

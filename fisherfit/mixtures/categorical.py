@@ -186,8 +186,10 @@ class Tables:
                     j = place[level]
                     row = np.zeros(self.size)
                     row[k * self.own + a : k * self.own + a + levels - 1] = slopes[j]
-                    name = f"prob[{k}]" if self.only else f"prob[{k},{column.name}" + (
-                        "]" if column.binary else f"={label}]"
+                    name = (
+                        f"prob[{k}]"
+                        if self.only
+                        else f"prob[{k},{column.name}" + ("]" if column.binary else f"={label}]")
                     )
                     out.append(Entry(k, column.column, name, float(p[j]), row, "unit"))
         return out

@@ -69,7 +69,9 @@ def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: floa
     inverse = inverse_of(evaluation.observed[np.ix_(free, free)])
     slopes = parameters.jacobian[:, free]
     # what depends on held coordinates alone is on the edge
-    on_edge = np.any(parameters.jacobian != 0.0, axis=1) & np.all(np.abs(slopes) <= 1e-8 * (np.abs(parameters.values) + 1e-8)[:, None], axis=1)
+    on_edge = np.any(parameters.jacobian != 0.0, axis=1) & np.all(
+        np.abs(slopes) <= 1e-8 * (np.abs(parameters.values) + 1e-8)[:, None], axis=1
+    )
     covariance = None
     if inverse is not None:
         covariance = slopes @ inverse @ slopes.T
@@ -89,9 +91,7 @@ def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: floa
         converged=ascent.converged, decrement=ascent.decrement, notes=(*fit.result.notes, text),
     )  # fmt: skip
     others = tuple(pair for pair in fit.warnings if pair[1] is not BoundaryWarning)
-    return replace(
-        fit, theta=theta, evaluation=evaluation, result=result, warnings=(*others, (text, BoundaryWarning))
-    )
+    return replace(fit, theta=theta, evaluation=evaluation, result=result, warnings=(*others, (text, BoundaryWarning)))
 
 
 __all__ = ["Held", "hold_edges"]

@@ -74,9 +74,7 @@ class Marginal:
     def start(self, z: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Coordinates to begin from, for weighted rows."""
         out = np.zeros(self.size)
-        for j, (link, value) in enumerate(
-            zip(self.kernels.links, self.kernels.family.start(z, weight), strict=True)
-        ):
+        for j, (link, value) in enumerate(zip(self.kernels.links, self.kernels.family.start(z, weight), strict=True)):
             found = float(link.forward(value))
             out[j] = found if np.isfinite(found) else -20.0 if found < 0.0 else 20.0
         return out

@@ -218,7 +218,10 @@ class Regressions:
             return [(k, f"component {k} has coefficients that are not finite") for k in range(self.count)]
         shares = np.sqrt(self.narrowness(phi)) * NARROW
         return [
-            (k, f"component {k} fits a few rows exactly: {self.further[k][0].name}[{k}] = {self._further(phi, k)[0]:.3g}")
+            (
+                k,
+                f"component {k} fits a few rows exactly: {self.further[k][0].name}[{k}] = {self._further(phi, k)[0]:.3g}",
+            )
             for k, share in enumerate(shares)
             if not share >= VANISHED or not (self._scale(phi, k) or 1.0) >= COLLAPSED
         ]

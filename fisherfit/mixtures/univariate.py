@@ -189,8 +189,9 @@ def _solved(information: np.ndarray, score: np.ndarray) -> np.ndarray:
     if len(score) == 2:
         determinant = information[0, 0] * information[1, 1] - information[0, 1] ** 2
         if information[0, 0] > 0.0 and determinant > 1e-12 * information[0, 0] * information[1, 1]:
-            a, b = information[1, 1] * score[0] - information[0, 1] * score[1], (
-                information[0, 0] * score[1] - information[0, 1] * score[0]
+            a, b = (
+                information[1, 1] * score[0] - information[0, 1] * score[1],
+                (information[0, 0] * score[1] - information[0, 1] * score[0]),
             )
             return np.array([a, b]) / determinant
     elif len(score) > 2 and np.all(np.isfinite(information)):
