@@ -4,7 +4,6 @@ import functools
 import json
 import pickle
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np

@@ -80,7 +80,8 @@ def pooled(mixture: Mixture, fit: MixtureFit) -> MixtureFit:
     run = replace(fit.climb.best, ascent=replace(fit.climb.best.ascent, theta=theta, evaluation=evaluation))
     climb = replace(fit.climb, best=run)
     result = make_result(mixture, theta, evaluation, climb, fit.result.model)
-    return replace(fit, theta=theta, evaluation=evaluation, climb=climb, result=replace(result, converged=False))
+    return replace(fit, theta=theta, evaluation=evaluation, climb=climb, result=replace(result, converged=False),
+                   warnings=())  # fmt: skip
 
 
 __all__ = ["degenerated", "pooled", "separated"]
