@@ -293,7 +293,8 @@ def read_shared(
         else:
             known = [*by_name, *further[0]]
             raise InputError(f"shared: {name!r} is neither a column, a term nor a parameter of every component; they "
-                             f"have {', '.join(map(repr, known[:12]))}{', ...' if len(known) > 12 else ''}")  # fmt: skip
+                             f"have {', '.join(map(repr, known[:12]))}"
+                             f"{', ...' if len(known) > 12 else ''}")  # fmt: skip
     alike = all(family == families[0] for family in families)
     if len(families) > 1 and user.all() and alike and all(name in common for name in further[0]):
         raise InputError("shared names every parameter, so that the components would be the same; leave one out, "
