@@ -216,15 +216,13 @@ class Regressions:
         """Components whose residuals have all but vanished, beside those of another or at all."""
         if not np.all(np.isfinite(phi)):
             return [(k, f"component {k} has coefficients that are not finite") for k in range(self.count)]
-        shares = np.sqrt(self.narrowness(phi)) * NARROW
-        return [
-            (
-                k,
-                f"component {k} fits a few rows exactly: {self.further[k][0].name}[{k}] = {self._further(phi, k)[0]:.3g}",
-            )
-            for k, share in enumerate(shares)
-            if not share >= VANISHED or not (self._scale(phi, k) or 1.0) >= COLLAPSED
-        ]
+        out = []
+        for k, share in enumerate(np.sqrt(self.narrowness(phi)) * NARROW):
+            scale = self._scale(phi, k)
+            if not share >= VANISHED or (scale is not None and not scale >= COLLAPSED):
+                name, value = self.further[k][0].name, self._further(phi, k)[0]
+                out.append((k, f"component {k} fits a few rows exactly: {name}[{k}] = {value:.3g}"))
+        return out
 
     def narrowness(self, phi: np.ndarray) -> np.ndarray:
         """The squared scale of every component, in units of `NARROW` of the largest squared: (K,); inf without one."""
