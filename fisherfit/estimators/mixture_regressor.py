@@ -233,7 +233,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         if degenerate:
             extra.append((f"no start leads to a maximum inside the parameter space ({degenerate}): the likelihood has "
                           "no bound there; every component is given the fit of a single regression. Use fewer "
-                          "components or columns, or share the parameter (shared=['sigma'], say)", BoundaryWarning))  # fmt: skip
+                          "components or columns, or share a parameter", BoundaryWarning))  # fmt: skip
         if data.prepared.dropped:
             lost, n = data.prepared.dropped, data.prepared.dropped + data.prepared.design.n
             extra.append((f"{lost} of {n} rows have missing values and were left out", MissingValuesWarning))
