@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .estimators.gaussian_mixture import GaussianMixture
     from .estimators.grouped import GroupedGLM
     from .estimators.mixture_model import MixtureModel
+    from .estimators.mixture_regressor import MixtureRegressor
     from .family_checks import check_family
     from .warming import warmup
 
@@ -79,6 +80,7 @@ __all__ = [
     "InverseGaussian",
     "MissingValuesWarning",
     "MixtureModel",
+    "MixtureRegressor",
     "NegativeBinomial",
     "NonIntegerWarning",
     "Normal",
@@ -103,7 +105,8 @@ __all__ = [
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
     "ConvergenceWarning": ".errors", "GaussianMixture": ".estimators.gaussian_mixture",
-    "GroupedGLM": ".estimators.grouped", "MixtureModel": ".estimators.mixture_model", "anova": ".anova_table",
+    "GroupedGLM": ".estimators.grouped", "MixtureModel": ".estimators.mixture_model",
+    "MixtureRegressor": ".estimators.mixture_regressor", "anova": ".anova_table",
     "check_family": ".family_checks", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 

@@ -115,11 +115,12 @@ def read_rows(
 @np.errstate(all="ignore")
 def prepare(
     model: Any, family: Family, link: Link, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any,
-    groups: Any = None, skip: tuple[str, ...] = (), known: bool = False,
+    groups: Any = None, skip: tuple[str, ...] = (), known: bool = False, absent: np.ndarray | None = None,
 ) -> Prepared:  # fmt: skip
     """Read and check all that `fit` was given; columns to `skip`, and those that name groups, are no covariates.
 
-    Rows that are `known` are those of a fit, read again: what it warned of is not said again.
+    Rows that are `known` are those of a fit, read again: what it warned of is not said again. Rows that are `absent`
+    are left out, as if a value of theirs were missing.
     """
     table = read_table(X)
     if table.n == 0:
@@ -130,6 +131,8 @@ def prepare(
     clusters = None if groups is None else read_clusters(groups, table)
     if clusters is not None:
         skip = (*skip, *clusters.columns)
+        unlabelled = clusters.absent(model.missing)
+        absent = unlabelled if absent is None else absent if unlabelled is None else absent | unlabelled
     chosen: Any
     if model.formula is not None:
         from . import formula as formulas
@@ -148,7 +151,7 @@ def prepare(
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
         response_name = str(getattr(y, "name", None) or "y")
     found = read_rows(chosen, model.formula, family, link, table, model.missing, y, sample_weight, offset, exposure,
-                      absent=None if clusters is None else clusters.absent(model.missing), known=known)  # fmt: skip
+                      absent=absent, known=known)  # fmt: skip
     table, rows, trials, weight = found.table, found.kept, found.trials, found.weight
     if table.n == 0:
         raise InputError(NOTHING_LEFT)

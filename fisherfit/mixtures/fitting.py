@@ -256,7 +256,10 @@ def covariance_of(information: np.ndarray, held: Sequence[int] = ()) -> tuple[np
         out[np.ix_(free, free)] = factor.inverse()
         return out, np.empty(0, int)
     scale = np.sqrt(np.maximum(np.diag(inner), 1e-300))
-    value, vector = np.linalg.eigh(inner / scale[:, None] / scale)
+    inner = inner / scale[:, None] / scale
+    if not np.isfinite(inner).all():  # nothing but entries beside the diagonal
+        return None, np.empty(0, int)
+    value, vector = np.linalg.eigh(inner)
     if value[0] < -1e-8:
         return None, np.empty(0, int)
     lost = value < 1e-12 * value[-1]

@@ -5,7 +5,7 @@ psi are K - 1 rows of q coefficients, the first component being the reference: l
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class Mixing:
     count: int
     design: np.ndarray | None = None
     names: tuple[str, ...] = ("Intercept",)
+    jacobian: np.ndarray | None = None  # the user's coefficients of a component from those of the design
 
     @property
     def width(self) -> int:
@@ -50,10 +51,8 @@ class Mixing:
 
     def scores(self, pi: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
         """For every component, d log pi_k / d psi of some units: (size, m) from pi (K, m)."""
-        units = np.eye(self.count)
-        return [
-            ((units[k, 1:, None] - pi[1:])[:, None, :] * z).reshape(self.size, z.shape[1]) for k in range(self.count)
-        ]
+        units, m = np.eye(self.count), z.shape[1]
+        return [((units[k, 1:, None] - pi[1:])[:, None, :] * z).reshape(self.size, m) for k in range(self.count)]
 
     def information(self, pi: np.ndarray, z: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The information of the complete data about psi, sum of w (diag(pi) - pi pi') times zz': (size, size)."""
@@ -112,11 +111,29 @@ class Mixing:
             names = tuple(f"weight[{k}]" for k in range(self.count))
             return Parameters(names, pi, jacobian, ("unit",) * self.count)
         names = tuple(f"class[{k}]:{name}" for k in range(1, self.count) for name in self.names)
-        return Parameters(names, psi.copy(), np.eye(self.size), ("real",) * self.size)
+        jacobian = np.kron(np.eye(self.count - 1), self._to_user)
+        return Parameters(names, self.coefficients(psi)[1:].ravel(), jacobian, ("real",) * self.size)
+
+    @property
+    def _to_user(self) -> np.ndarray:
+        return np.eye(self.width) if self.jacobian is None else self.jacobian
+
+    def coefficients(self, psi: np.ndarray) -> np.ndarray:
+        """The coefficients of every component on the user's columns, zeros for the first: (K, q)."""
+        rows = psi.reshape(self.count - 1, self.width) @ self._to_user.T
+        return np.concatenate([np.zeros((1, self.width)), rows])
+
+    def from_report(self, value: dict[str, float]) -> np.ndarray:
+        """psi from parameters by the names of `report`; a KeyError for one that is not there."""
+        if self.design is None:
+            share = np.log([value[f"weight[{k}]"] for k in range(self.count)])
+            return np.asarray(share[1:] - share[0])
+        rows = np.array([[value[f"class[{k}]:{name}"] for name in self.names] for k in range(1, self.count)])
+        return np.asarray(np.linalg.solve(self._to_user, rows.T).T.ravel())
 
     def take(self, units: np.ndarray) -> Mixing:
         """The proportions of some of the units."""
-        return self if self.design is None else Mixing(self.count, self.design[units], self.names)
+        return self if self.design is None else replace(self, design=self.design[units])
 
 
 __all__ = ["Mixing"]

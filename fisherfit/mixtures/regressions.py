@@ -1,13 +1,13 @@
 """Components that are regressions: a family and its links for each, on one design.
 
 The first parameter of a family has the design; further parameters (a dispersion, a precision) are a constant of each
-component, on the scale of their link. Coefficients of some columns may be shared by all components. Everything is in
-the standardised coordinates of the design.
+component, on the scale of their link. Coefficients of some columns, and further parameters, may be shared by all
+components. Everything is in the standardised coordinates of the design.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,13 +15,17 @@ import numpy as np
 
 from .. import coordinates
 from ..blocks import Design
-from ..kernels import EXPECTED, OBSERVED, Kernels
-from ..likelihood import expand
+from ..kernels import Kernels
+from ..likelihood import expand, plan
 from ..linalg import cholesky
 from ..rowwise import base_terms_by_row
+from .further import Further, further_of
 from .parameters import Parameters
+from .regression_block import RegressionBlock
 
-SCALES = {"normal": 0.5, "student_t": 1.0}  # the power of the second parameter that is a scale of the response
+KEPT, BLOCKS = 200_000, 32  # numbers and blocks of repeated responses that are kept
+FEW = 20_000  # rows that a start is made from at the most
+COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
 NARROW = 0.02  # a scale below this share of the largest may belong to a handful of rows
 VANISHED = 1e-5  # and below this it belongs to rows that are fitted exactly
 
@@ -40,7 +44,11 @@ class Regressions:
         The response, and for the binomial family the trials (ones elsewhere).
     offset : array of shape (n,), optional
     shared : boolean array of shape (width,)
-        The columns whose coefficient all components have in common.
+        The columns, in the order in which the design has them, whose coefficient all components have in common.
+    shared_further : tuple of str
+        Further parameters, by the names under which they are reported, that all components have in common.
+    free : boolean array of shape (width,), optional
+        False for columns that are left out (their coefficient is 0) because they are combinations of others.
     """
 
     kernels: tuple[Kernels, ...]
@@ -49,6 +57,9 @@ class Regressions:
     trials: np.ndarray
     offset: np.ndarray | None
     shared: np.ndarray
+    shared_further: tuple[str, ...] = ()
+    free: np.ndarray | None = None
+    spread: float = field(default=0.0)
     responses = 1  # the first column of `features`
 
     @property
@@ -67,22 +78,51 @@ class Regressions:
         return self.design.row_size + 2.0
 
     @cached_property
-    def places(self) -> tuple[np.ndarray, ...]:
-        """Own coefficients and further parameters component by component, then the shared coefficients."""
-        own, out, start = int((~self.shared).sum()), [], 0
-        ends = np.cumsum([own + kernel.n_parameters - 1 for kernel in self.kernels])
-        common = ends[-1] + np.arange(int(self.shared.sum()))
-        for kernel, end in zip(self.kernels, ends, strict=True):
-            beta = np.empty(self.design.width, int)
-            beta[~self.shared], beta[self.shared] = start + np.arange(own), common
-            out.append(np.concatenate([beta, start + own + np.arange(kernel.n_parameters - 1)]))
-            start = end
-        return tuple(out)
+    def columns(self) -> np.ndarray:
+        """The internal places of the columns that have a coefficient."""
+        return np.arange(self.design.width) if self.free is None else np.flatnonzero(self.free)
 
     @property
+    def width(self) -> int:
+        """Number of coefficients of a component."""
+        return int(self.columns.size)
+
+    @cached_property
+    def further(self) -> tuple[tuple[Further, ...], ...]:
+        """The further parameters of every component."""
+        return tuple(further_of(kernel.family) for kernel in self.kernels)
+
+    @cached_property
+    def alike(self) -> tuple[tuple[Kernels, np.ndarray], ...]:
+        """Kernels with the components that have them: these are evaluated together."""
+        found: list[tuple[Kernels, list[int]]] = []
+        for k, kernel in enumerate(self.kernels):
+            at = next((where for other, where in found if same_kernel(other, kernel)), None)
+            if at is None:
+                found.append((kernel, [k]))
+            else:
+                at.append(k)
+        return tuple((kernel, np.array(at)) for kernel, at in found)
+
+    @cached_property
+    def places(self) -> tuple[np.ndarray, ...]:
+        """Own coefficients and further parameters component by component, then what is shared."""
+        shared = self.shared[self.columns]
+        at, out = 0, []
+        for further in self.further:
+            place = np.full(self.width + len(further), -1)
+            own = np.concatenate([~shared, [f.name not in self.shared_further for f in further]]).astype(bool)
+            place[own] = at + np.arange(int(own.sum()))
+            at += int(own.sum())
+            out.append(place)
+        for place in out:
+            place[place < 0] = at + np.arange(int((place < 0).sum()))
+        return tuple(out)
+
+    @cached_property
     def size(self) -> int:
         """Length of phi."""
-        return int(max(at.max() for at in self.places)) + 1
+        return max((int(at.max()) + 1 for at in self.places if at.size), default=0)
 
     @cached_property
     def lower(self) -> np.ndarray:
@@ -90,7 +130,7 @@ class Regressions:
         out = np.full(self.size, -np.inf)
         for kernel, at in zip(self.kernels, self.places, strict=True):
             for support, link, place in zip(
-                list(kernel.family.parameters.values())[1:], kernel.links[1:], at[self.design.width :], strict=True
+                list(kernel.family.parameters.values())[1:], kernel.links[1:], at[self.width :], strict=True
             ):
                 if support == "nonnegative" and link.name == "identity":
                     out[place] = 0.0
@@ -98,16 +138,27 @@ class Regressions:
 
     @cached_property
     def base(self) -> np.ndarray:
-        """The terms of the log-densities that are free of the parameters: (K, n)."""
-        found: dict[Any, np.ndarray] = {}
+        """The terms of the log-densities that are free of the parameters: a row for each of `alike`."""
         ones = np.ones(self.n)
-        for kernel in self.kernels:
-            if kernel.family not in found:
-                divides = kernel.family.takes_trials
-                share = np.where(self.trials > 0.0, self.trials, 1.0) if divides else ones
-                factor = (self.trials > 0.0).astype(float) if divides else ones
-                found[kernel.family] = base_terms_by_row(kernel, self.y, factor, share, 1.0)
-        return np.stack([found[kernel.family] for kernel in self.kernels])
+        out = []
+        for kernel, _ in self.alike:
+            divides = kernel.family.takes_trials
+            share = np.where(self.trials > 0.0, self.trials, 1.0) if divides else ones
+            factor = (self.trials > 0.0).astype(float) if divides else ones
+            out.append(base_terms_by_row(kernel, self.y, factor, share, 1.0))
+        return np.stack(out)
+
+    def repeated(self, start: int, stop: int, many: int) -> tuple[np.ndarray, np.ndarray]:
+        """The responses and trials of some rows so many times over; those used last are kept where they are few."""
+        kept: dict[Any, tuple[np.ndarray, np.ndarray]] = self.__dict__.setdefault("_repeated", {})
+        found = kept.get((start, stop, many))
+        if found is None:
+            found = np.tile(self.y[start:stop], many), np.tile(self.trials[start:stop], many)
+            if self.n * many <= KEPT:
+                if len(kept) >= BLOCKS:
+                    kept.clear()
+                kept[start, stop, many] = found
+        return found
 
     def at(self, phi: np.ndarray) -> RegressionPoint:
         """The components at S points."""
@@ -117,7 +168,7 @@ class Regressions:
         """One natural-gradient step under the information of the complete data: the M-step, or near it."""
         out, size = phi.copy(), self.size
         for s, row in enumerate(sums):
-            factor = cholesky(row[size:].reshape(size, size))
+            factor = cholesky(row[size:].reshape(size, size)) if np.all(np.isfinite(row)) else None
             out[s] += np.nan if factor is None else factor.solve(row[:size])
         return out
 
@@ -140,83 +191,159 @@ class Regressions:
 
     def features(self) -> np.ndarray:
         """The response and the columns, standardised."""
-        x = expand(self.design, 0, self.n)[:, int(self.design.intercept) :]
+        x = expand(self.design, 0, self.n)[:, self.columns[int(self.design.intercept) :]]
         columns = np.column_stack([self.y, x])
         spread = columns.std(axis=0)
         return np.asarray((columns - columns.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0))
 
     def from_posterior(self, weight: np.ndarray) -> np.ndarray:
-        """A start: three natural-gradient steps of every component on its share of the rows."""
-        phi = np.zeros(self.size)
-        width = self.design.width
+        """A start: a few natural-gradient steps of every component on its share of (some of) the rows."""
+        if self.n > FEW:
+            rows = np.arange(0, self.n, -(-self.n // FEW))
+            return self.take(rows).from_posterior(np.ascontiguousarray(weight[:, rows]))
+        phi, width = np.zeros(self.size), self.width
         for k, (kernel, at) in enumerate(zip(self.kernels, self.places, strict=True)):
             theta = kernel.family.start(self.y, np.maximum(weight[k], 1e-12) * self.trials)
             phi[at[width:]] = [float(link.forward(v)) for link, v in zip(kernel.links[1:], theta[1:], strict=True)]
             if self.design.intercept:
                 phi[at[0]] = float(kernel.links[0].forward(theta[0]))
+        weight = np.ascontiguousarray(weight)
         for _ in range(3):
-            block = self.at(phi[None]).rows(0, self.n, False)
-            following = self.update(phi[None], block.sums(weight[None]))[0]
+            following = self.update(phi[None], self._sums(phi, weight))[0]
             if not np.all(np.isfinite(following)):
                 break
             phi = following
         return phi
 
+    def _sums(self, phi: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The sums of an M-step over all rows, block by block."""
+        size, _ = plan(self.n, self.size, self.row_size + 2.0 * self.count, True)
+        point, total = self.at(phi[None]), 0.0
+        for start in range(0, self.n, size):
+            stop = min(start + size, self.n)
+            total = total + point.rows(start, stop, False).sums(weight[None, :, start:stop])
+        return np.asarray(total)
+
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
-        """Components of a family with a scale whose residuals have vanished beside those of another."""
-        shares = self.narrowness(phi) * NARROW**2
-        return [
-            (k, f"component {k} fits its rows exactly: its scale is {np.sqrt(share):.1g} of the largest")
-            for k, share in enumerate(shares)
-            if not share >= VANISHED**2
-        ]
+        """Components whose residuals have all but vanished, beside those of another or at all."""
+        if not np.all(np.isfinite(phi)):
+            return [(k, f"component {k} has coefficients that are not finite") for k in range(self.count)]
+        out = []
+        for k, share in enumerate(np.sqrt(self.narrowness(phi)) * NARROW):
+            scale = self._scale(phi, k)
+            if not share >= VANISHED or (scale is not None and not scale >= COLLAPSED):
+                name, value = self.further[k][0].name, self._further(phi, k)[0]
+                out.append((k, f"component {k} fits a few rows exactly: {name}[{k}] = {value:.3g}"))
+        return out
 
     def narrowness(self, phi: np.ndarray) -> np.ndarray:
         """The squared scale of every component, in units of `NARROW` of the largest squared: (K,); inf without one."""
-        scale = np.full(self.count, np.inf)
-        for k, (kernel, at) in enumerate(zip(self.kernels, self.places, strict=True)):
-            power = SCALES.get(kernel.family.name)
-            if power is not None and kernel.n_parameters > 1:
-                scale[k] = float(kernel.links[1].mean(phi[at[self.design.width]])) ** power
-        has = np.isfinite(scale)
-        scale[has] /= max(scale[has].max(initial=0.0), 1e-300) * NARROW
-        return np.asarray(scale**2)
+        scales = [self._scale(phi, k) for k in range(self.count)]
+        alike = all(further[0].name == "sigma" for further in self.further if further)
+        if not alike or None in scales:
+            return np.full(self.count, np.inf)
+        scale = np.array(scales, float)
+        return np.asarray((scale / max(float(scale.max()), 1e-300) / NARROW) ** 2)
+
+    def _scale(self, phi: np.ndarray, k: int) -> float | None:
+        """The size of a component's residuals: over that of all responses, or of its mean; None without a scale."""
+        if self.kernels[k].family.support.integer or not self.further[k]:
+            return None
+        name, value = self.further[k][0].name, self._further(phi, k)[0]
+        sizes = {"sigma": value / self._spread, "shape": max(value, 1e-300) ** -0.5, "dispersion": value**0.5}
+        return sizes.get(name)
+
+    @cached_property
+    def _spread(self) -> float:
+        return self.spread or float(np.std(self.y)) or 1.0
 
     def order(self, phi: np.ndarray) -> np.ndarray:
-        """Ascending in the first coefficient that is not shared, then in the next ones."""
-        width = self.design.width
-        own = np.stack([self.design.to_user(phi[at[:width]])[~self.shared] for at in self.places])
-        return np.lexsort(own.T[::-1]) if own.shape[1] else np.arange(self.count)
+        """Ascending in the first coefficient that is not shared, then in the next ones, among those of one family."""
+        out = np.arange(self.count)
+        own_columns = self.columns_by_user[~self.shared[self.columns][self._by_user]]
+        for _, which in self.alike:
+            own = np.stack([self.coefficients(phi, k)[own_columns] for k in which])
+            if own.shape[1]:
+                out[which] = which[np.lexsort(own.T[::-1])]
+        return out
+
+    @cached_property
+    def _by_user(self) -> np.ndarray:
+        """The order of `columns` in which the user has them."""
+        return np.argsort(self.design.position[self.columns])
+
+    @cached_property
+    def columns_by_user(self) -> np.ndarray:
+        """The user's numbers of the columns that have a coefficient, ascending."""
+        return np.asarray(self.design.position[self.columns][self._by_user])
+
+    def coefficients(self, phi: np.ndarray, k: int) -> np.ndarray:
+        """The coefficients of a component on the columns as given, in the user's order."""
+        beta = np.zeros(self.design.width)
+        beta[self.columns] = phi[self.places[k][: self.width]]
+        return self.design.to_user(beta)
+
+    def _further(self, phi: np.ndarray, k: int) -> list[float]:
+        """The further parameters of a component, as they are reported."""
+        own = phi[self.places[k][self.width :]]
+        return [
+            float(f.value(link.mean(value)))
+            for f, link, value in zip(self.further[k], self.kernels[k].links[1:], own, strict=True)
+        ]
+
+    def thetas(self, phi: np.ndarray, k: int) -> list[float]:
+        """The further parameters of a component, as its family has them."""
+        own = phi[self.places[k][self.width :]]
+        return [float(link.mean(value)) for link, value in zip(self.kernels[k].links[1:], own, strict=True)]
 
     def report(self, phi: np.ndarray) -> Parameters:
-        """Coefficients on the columns as given, further parameters by their own names and on their own scales."""
-        width = self.design.width
-        contrast = np.stack([coordinates.contrast(self.design, j) for j in range(width)])
+        """Coefficients on the columns as given, further parameters by the field's names; what is shared comes last."""
         names, values, rows, supports = [], [], [], []
 
-        def add(name: str, value: float, row: np.ndarray, support: str) -> None:
+        def add(name: str, value: float, places: Any, row: Any, support: str) -> None:
+            full = np.zeros(self.size)
+            full[places] = row
             names.append(name)
             values.append(value)
-            rows.append(row)
+            rows.append(full)
             supports.append(support)
 
-        for shared in (False, True):
-            for k, at in enumerate(self.places[:1] if shared else self.places):
-                beta = self.design.to_user(phi[at[:width]])
-                for j in np.flatnonzero(self.shared == shared):
-                    row = np.zeros(self.size)
-                    row[at[:width]] = contrast[j]
-                    add(self.design.names[j] + ("" if shared else f"[{k}]"), float(beta[j]), row, "real")
-                kernel = self.kernels[k]
-                further = list(kernel.family.parameters.items())[1:]
-                for (name, support), link, place in zip(
-                    () if shared else further, kernel.links[1:], at[width:], strict=False
-                ):
-                    row = np.zeros(self.size)
-                    row[place] = float(link.slope(phi[place]))
-                    value = float(link.mean(phi[place]))
-                    add(f"{name}[{k}]", value, row, "positive" if support == "nonnegative" else support)
-        return Parameters(tuple(names), np.array(values), np.stack(rows), tuple(supports))
+        by_user = [(j, self.columns[i]) for j, i in zip(self.columns_by_user, self._by_user, strict=True)]
+        for common in (False, True):
+            for k, at in enumerate(self.places[:1] if common else self.places):
+                mark = "" if common else f"[{k}]"
+                beta = self.coefficients(phi, k)
+                for j, column in by_user:
+                    if self.shared[column] == common:
+                        row = coordinates.contrast(self.design, int(j))[self.columns]
+                        add(self.design.names[j] + mark, float(beta[j]), at[: self.width], row, "real")
+                own = self._further(phi, k)
+                for i, (f, link) in enumerate(zip(self.further[k], self.kernels[k].links[1:], strict=True)):
+                    if (f.name in self.shared_further) == common:
+                        place = at[self.width + i]
+                        slope = f.slope(float(link.mean(phi[place]))) * float(link.slope(phi[place]))
+                        add(f.name + mark, own[i], place, slope, f.support)
+        jacobian = np.stack(rows) if rows else np.zeros((0, self.size))
+        return Parameters(tuple(names), np.array(values), jacobian, tuple(supports))
+
+    def from_report(self, value: dict[str, float]) -> np.ndarray:
+        """phi from parameters by the names of `report`; a KeyError for one that is not there."""
+        phi = np.zeros(self.size)
+        for k, at in enumerate(self.places):
+            beta = np.zeros(self.design.width)
+            for j, i in zip(self.columns_by_user, self._by_user, strict=True):
+                common = self.shared[self.columns[i]]
+                beta[j] = value[self.design.names[j] + ("" if common else f"[{k}]")]
+            phi[at[: self.width]] = self.design.from_user(beta)[self.columns]
+            for i, (f, link) in enumerate(zip(self.further[k], self.kernels[k].links[1:], strict=True)):
+                given = value[f.name + ("" if f.name in self.shared_further else f"[{k}]")]
+                phi[at[self.width + i]] = float(link.forward(f.back(given)))
+        return phi
+
+
+def same_kernel(a: Kernels, b: Kernels) -> bool:
+    """True where two components have the same family with the same constants and links."""
+    return a is b or (a.family == b.family and a.links == b.links)
 
 
 class RegressionPoint:
@@ -224,7 +351,7 @@ class RegressionPoint:
 
     def __init__(self, components: Regressions, phi: np.ndarray) -> None:
         self.components, self.phi = components, phi
-        width = components.design.width
+        width = components.width
         self.beta = np.stack([phi[:, at[:width]] for at in components.places], axis=1)  # (S, K, width)
         self.rest = [phi[:, at[width:]] for at in components.places]
 
@@ -233,78 +360,4 @@ class RegressionPoint:
         return RegressionBlock(self, start, stop, informative)
 
 
-class RegressionBlock:
-    """Rows of the regressions at S points: every family is evaluated once, with unit weights."""
-
-    def __init__(self, point: RegressionPoint, start: int, stop: int, informative: bool) -> None:
-        c = self.components = point.components
-        self.points, self.m = len(point.phi), stop - start
-        self.x = np.ascontiguousarray(expand(c.design, start, stop).T)
-        y, trials = c.y[start:stop], c.trials[start:stop]
-        eta = point.beta.reshape(-1, c.design.width) @ self.x
-        if c.offset is not None:
-            eta += c.offset[start:stop]
-        eta = eta.reshape(self.points, c.count, self.m)
-        self.log_density = np.empty((self.points, c.count, self.m))
-        self.u: dict[tuple[int, int], np.ndarray] = {}
-        self.w: dict[tuple[int, int], np.ndarray] = {}
-        self.observed: dict[int, np.ndarray] = {}
-        for k, kernel in enumerate(c.kernels):
-            count = kernel.n_parameters
-            for s in range(self.points):
-                predictors = np.empty((count, self.m))
-                predictors[0], predictors[1:] = eta[s, k], point.rest[k][s][:, None]
-                u, w = np.empty((count + 1, self.m)), np.empty((count * (count + 1) // 2, self.m))
-                kernel.rows(y, trials, predictors, kernel.constants, EXPECTED, u, w)
-                self.log_density[s, k] = u[count] + c.base[k, start:stop]
-                self.u[s, k], self.w[s, k] = u[:count], w
-                if informative:
-                    self.observed[k] = np.empty_like(w)
-                    kernel.rows(y, trials, predictors, kernel.constants, OBSERVED, u[:count], self.observed[k])
-        np.copyto(self.log_density, -np.inf, where=np.isnan(self.log_density))
-
-    def sums(self, weight: np.ndarray) -> np.ndarray:
-        """Score and expected information of the complete data: (S, size + size^2)."""
-        c = self.components
-        size = c.size
-        out = np.zeros((self.points, size + size * size))
-        for s in range(self.points):
-            score, information = out[s, :size], out[s, size:].reshape(size, size)
-            for k in range(c.count):
-                at = c.places[k]
-                u = self.u[s, k] * weight[s, k]
-                score[at] += np.concatenate([self.x @ u[0], u[1:].sum(axis=1)])
-                information[np.ix_(at, at)] += self._gram(self.w[s, k], weight[s, k])
-        return out
-
-    def scores(self) -> list[np.ndarray]:
-        """The complete-data scores of every row."""
-        return [np.concatenate([self.x * self.u[0, k][0], self.u[0, k][1:]]) for k in range(self.components.count)]
-
-    def curvature(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Expected and observed information of the complete data."""
-        c = self.components
-        out = np.zeros((2, c.size, c.size))
-        for k, at in enumerate(c.places):
-            out[0][np.ix_(at, at)] += self._gram(self.w[0, k], weight[k])
-            out[1][np.ix_(at, at)] += self._gram(self.observed[k], weight[k])
-        return out[0], out[1]
-
-    def _gram(self, w: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The information of a component's coefficients and further parameters from that of its predictors."""
-        count, p = int((np.sqrt(8 * len(w) + 1) - 1) // 2), len(self.x)
-        out = np.empty((p + count - 1, p + count - 1))
-        w = w * weight
-        out[:p, :p] = (self.x * w[0]) @ self.x.T
-        pair = 0
-        for i in range(count):
-            for j in range(i, count):
-                if i == 0 and j > 0:
-                    out[:p, p + j - 1] = out[p + j - 1, :p] = self.x @ w[pair]
-                elif i > 0:
-                    out[p + i - 1, p + j - 1] = out[p + j - 1, p + i - 1] = w[pair].sum()
-                pair += 1
-        return out
-
-
-__all__ = ["Regressions"]
+__all__ = ["RegressionPoint", "Regressions"]
