@@ -131,7 +131,10 @@ def read_data(
     aliased = tuple(design.names[j] for j in sorted(design.position[~free]))
     if aliased:
         warned.append((aliased_text(design, free, "columns"), RankWarning))
-    take = (lambda a: a) if in_order else (lambda a: None if a is None else np.ascontiguousarray(a[rows]))
+
+    def take(a: Any) -> Any:
+        return a if in_order or a is None else np.ascontiguousarray(a[rows])
+
     trials = np.ones(design.n) if data.trials is None else take(data.trials)
     columns_shared, further = read_shared(shared, data.terms, design, families)
     components = Regressions(
@@ -280,7 +283,7 @@ def read_shared(
     from ..mixtures.further import further_of
     from ..model_terms import terms_of
 
-    by_name = {name: (j,) for j, name in enumerate(design.names)}
+    by_name: dict[str, tuple[int, ...]] = {name: (j,) for j, name in enumerate(design.names)}
     by_name |= {term.name: term.positions for term in terms_of(terms)}
     by_name |= {next(iter(t.factors)): t.positions for t in terms_of(terms) if len(t.factors) == 1}
     further = [[f.name for f in further_of(family)] for family in families]
@@ -319,7 +322,7 @@ def rowless(design: Design) -> Design:
 def standardised(terms: Any, table: Table, like: Design) -> Design:
     """The design of new rows, standardised as that of the fit."""
     if like.sparse is None:
-        return terms.design(table, like=like)  # type: ignore[no-any-return]
+        return terms.design(table, like=like)
     design = terms.design(table)
     sparse = design.sparse
     data = sparse.data / sparse.scale[sparse.indices] * like.sparse.scale[sparse.indices]

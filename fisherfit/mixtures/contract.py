@@ -49,11 +49,25 @@ class Point(Protocol):
 class Components(Protocol):
     """K components on their data."""
 
-    n: int
-    count: int
-    places: tuple[np.ndarray, ...]
-    size: int
-    row_size: float
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+
+    @property
+    def count(self) -> int:
+        """Number of components."""
+
+    @property
+    def places(self) -> tuple[np.ndarray, ...]:
+        """For every component, the entries of phi that it depends on."""
+
+    @property
+    def size(self) -> int:
+        """Length of phi."""
+
+    @property
+    def row_size(self) -> float:
+        """Numbers that a row holds."""
 
     def at(self, phi: np.ndarray) -> Point:
         """The components at S points, phi of shape (S, size)."""

@@ -218,11 +218,9 @@ class Regressions:
     def _sums(self, phi: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The sums of an M-step over all rows, block by block."""
         size, _ = plan(self.n, self.size, self.row_size + 2.0 * self.count, True)
-        point, total = self.at(phi[None]), 0.0
-        for start in range(0, self.n, size):
-            stop = min(start + size, self.n)
-            total = total + point.rows(start, stop, False).sums(weight[None, :, start:stop])
-        return np.asarray(total)
+        point = self.at(phi[None])
+        spans = [(start, min(start + size, self.n)) for start in range(0, self.n, size)]
+        return np.asarray(sum(point.rows(a, b, False).sums(weight[None, :, a:b]) for a, b in spans))
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
         """Components whose residuals have all but vanished, beside those of another or at all."""
@@ -287,7 +285,7 @@ class Regressions:
         """The further parameters of a component, as they are reported."""
         own = phi[self.places[k][self.width :]]
         return [
-            float(f.value(link.mean(value)))
+            float(f.value(float(link.mean(value))))
             for f, link, value in zip(self.further[k], self.kernels[k].links[1:], own, strict=True)
         ]
 
