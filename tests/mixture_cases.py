@@ -15,7 +15,7 @@ from fisherfit.table import read_table
 from fisherfit.terms import choose_columns
 
 #: from the second parameter of a family to that of the reference: the power of it
-POWERS = {"gaussian": 0.5, "gamma": -1.0, "negative_binomial": -1.0, "beta": 1.0, "student_t": 1.0}
+POWERS = {"gaussian": 1.0, "gamma": 1.0, "negative_binomial": -1.0, "beta": 1.0, "student_t": 1.0}
 
 
 def family_of(name, nu=None):

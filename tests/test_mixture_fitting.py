@@ -77,7 +77,11 @@ def in_reference_terms(case, result):
             column = index[1] if word == "coef" else 0
             own = f"Intercept[{index[0]}]" if column == 0 else f"x{column}[{index[0]}]"
         elif univariate:
-            own = next(n for n in place if n.endswith(f"[{index[0]}]") and n.split("[")[0] in ("phi", "sigma", "alpha"))
+            own = next(
+                n
+                for n in place
+                if n.endswith(f"[{index[0]}]") and n.split("[")[0] in ("phi", "sigma", "shape", "alpha")
+            )
             transform = power
         elif word == "mean":
             own = f"mean[{index[0]},{columns[index[1]]}]"
