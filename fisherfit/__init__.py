@@ -43,7 +43,7 @@ from .families import (
 from .links import Power
 
 if TYPE_CHECKING:
-    from . import checks, datasets, plots
+    from . import checks, datasets, optimize, plots
     from .anova_table import anova
     from .check import check_family
     from .errors import ConvergenceWarning
@@ -92,6 +92,7 @@ __all__ = [
     "datasets",
     "families",
     "links",
+    "optimize",
     "plots",
     "warmup",
 ]
@@ -99,7 +100,7 @@ __all__ = [
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
     "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
-    "check_family": ".check", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
+    "check_family": ".check", "checks": "", "datasets": "", "optimize": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

@@ -82,6 +82,7 @@ LAYERS = [
     {"outcome"},
     {"calibrated"},
     {"checks"},
+    {"optimize"},
     {"mixtures"},
     {"plots"},
     {"estimators"},
