@@ -192,8 +192,8 @@ class Model:
             rows = lambda t: np.asarray(self._plain(t))  # noqa: E731
             found = complex_step(rows, theta) if self.score == "complex" else jacobian(rows, theta)
         if found.ndim not in (1, 2) or found.shape[-1] != theta.size:
-            raise InputError(f"the score has shape {found.shape}; it must be ({theta.size},), or (n, {theta.size}) with "
-                             "a row for every row of the data")  # fmt: skip
+            raise InputError(f"the score has shape {found.shape}; it must be ({theta.size},), or (n, {theta.size}) "
+                             "with a row for every row of the data")  # fmt: skip
         return found
 
     def _plain(self, theta: np.ndarray) -> Any:

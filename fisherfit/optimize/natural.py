@@ -118,7 +118,7 @@ def natural_gradient(
     >>> t = 3.0 * np.random.default_rng(0).weibull(1.5, 1000)
     >>> found = ff.optimize.natural_gradient(loglik, [0.0, 0.0], (t,))
     >>> found.converged, np.exp(found.x).round(3), found.standard_errors.round(4)
-    (True, array([1.473, 3.068]), array([0.0247, 0.0226]))
+    (True, array([1.535, 3.063]), array([0.0246, 0.0217]))
     """
     model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample)
     theta = read_start(model, start)

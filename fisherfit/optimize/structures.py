@@ -214,7 +214,7 @@ def structured(information: Any, structure: str, blocks: Sequence[Sequence[int]]
             raise InputError("structure='kronecker' needs the two factors; let information return Kronecker(A, B)")
         return information
     if structure == "matrix_free":
-        if isinstance(information, np.ndarray) or isinstance(information, Kronecker):
+        if isinstance(information, (np.ndarray, Kronecker)):
             raise InputError("structure='matrix_free' needs products with F; let information return "
                              "Products(function, size), or Products.of_rows(X, w)")  # fmt: skip
         return information
