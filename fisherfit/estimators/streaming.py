@@ -60,7 +60,7 @@ class Streaming(Estimator):
     ) -> Any:
         """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
 
-        The first rows are held, and fitted exactly, until there are 50 for every parameter (1,000 at the least) and they
+        The first rows are held, and fitted exactly, until there are 50 for every parameter, 1,000 at least, and they
         determine a finite estimate. From then on the model keeps its coefficients and their information alone: a
         batch moves them by a natural-gradient step with the information of all rows so far, iterated to the maximum
         (see :class:`fisherfit.optimize.OnlineNaturalGradient`). After each batch ``result_`` holds estimates,
@@ -149,7 +149,7 @@ class Streaming(Estimator):
                 size = every.design.width + len(family.parameters) - 1
                 enough = likelihood.observations >= max(LEAST, HELD * size)
                 if enough and found.converged and not found.separation and not found.aliased:
-                    first = begin(self, family, links, every, found.coefficients, threads)
+                    first = begin(self, family, links, every, found.coefficients, threads, len(held))
                     if first is not None:
                         stream = replace(stream, rows=(), state=first)
         stream = replace(stream, seconds=stream.seconds + time.perf_counter() - started)

@@ -131,11 +131,11 @@ def natural_gradient(
             )
     if forgetting is not None:
         raise InputError("forgetting is for mini-batches; give batch_size, or leave it out")
+    rule = rule_of(step, learning_rate, kl, damping, model.n)
     with recording(callback, progress, path, theta.size, model.n) as record:
         own = step in ("full", "backtracking") and structure in ("dense", "matrix_free") and fisher != "empirical"
         if own:
             return _by_the_solver(view, theta, max_iter, tol, record)
-        rule = rule_of(step, learning_rate, kl, damping, model.n)
         return ascend("natural_gradient", view, theta, view.metric, rule, max_iter, tol, record)
 
 

@@ -93,6 +93,8 @@ def make_view(model: Model, theta: np.ndarray, fisher: str | None, structure: st
     if structure == "matrix_free" and fisher != "expected":
         raise InputError("structure='matrix_free' needs information= that returns Products; fisher="
                          f"{fisher!r} makes a matrix")  # fmt: skip
+    if structure in ("kronecker", "matrix_free"):
+        structured(model.expected(theta), structure, None, None)  # says what is missing
     return View(model, fisher, structure, check_structure(structure, blocks, theta.size), rank)
 
 
