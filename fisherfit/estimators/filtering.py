@@ -90,8 +90,10 @@ class Filter:
         return replace(self, theta=found.theta, observed=together, expected=self.expected + expected, sums=sums)
 
 
-def begin(model: Any, family: Family, links: tuple[Link, ...], rows: Rows, coefficients: np.ndarray, threads: int, batches: int
-          ) -> Filter | None:  # fmt: skip
+def begin(
+    model: Any, family: Family, links: tuple[Link, ...], rows: Rows, coefficients: np.ndarray, threads: int,
+    batches: int,
+) -> Filter | None:  # fmt: skip
     """The state after the rows that were held, fitted exactly; None where they do not say enough yet."""
     kernels, design = kernels_of(family, links), rows.design
     theta = np.concatenate([design.from_user(coefficients[: design.width]), coefficients[design.width :]])
@@ -108,15 +110,8 @@ def begin(model: Any, family: Family, links: tuple[Link, ...], rows: Rows, coeff
             eta0 = float(links[0].forward(part.moments()[0]))
         if not np.isfinite(eta0):
             return None
-    sums = add(
-        Sums(eta0=eta0, dropped=0, batches=batches - 1),
-        model,
-        family,
-        part,
-        rows,
-        float(part.evaluate(theta, VALUE).loglik),
-        pearson,
-    )
+    before = Sums(eta0=eta0, batches=batches - 1)
+    sums = add(before, model, family, part, rows, float(part.evaluate(theta, VALUE).loglik), pearson)
     return Filter(kernels, without_rows(design, 0), theta, observed, expected, sums)
 
 
