@@ -22,12 +22,18 @@ from ..inference import other_parameters
 from ..kernels import Kernels, kernels_of
 from ..likelihood import EXPECTED, OBSERVED, VALUE, Likelihood
 from ..linalg import cholesky
-from ..links import Link
+from ..links import Link, get_link
 from ..optimize.online import implicit_update
 from ..result import Certificate
 from ..separation import Separation
 from .batch_rows import Rows
 from .report import Report
+
+CLEARLY = 4.0  # standard errors by which alpha is above 0 where its logarithm is what is estimated
+
+
+def _has_alpha(family: Family) -> bool:
+    return isinstance(family, NegativeBinomial) and family.alpha is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +101,13 @@ def begin(
     batches: int,
 ) -> Filter | None:  # fmt: skip
     """The state after the rows that were held, fitted exactly; None where they do not say enough yet."""
-    kernels, design = kernels_of(family, links), rows.design
+    design, p = rows.design, rows.design.width
+    if _has_alpha(family) and coefficients[p] > 0.0:
+        at = np.concatenate([design.from_user(coefficients[:p]), coefficients[p:]])
+        there = likelihood_of(model, kernels_of(family, links), rows, threads)
+        if coefficients[p] ** 2 * informations(there, family, at)[0][p, p] > CLEARLY**2:
+            links = (*links[:1], get_link("log"))  # its likelihood is closer to a quadratic there
+    kernels = kernels_of(family, links)
     theta = np.concatenate([design.from_user(coefficients[: design.width]), coefficients[design.width :]])
     for k, link in enumerate(links[1:]):
         theta[design.width + k] = float(link.forward(theta[design.width + k]))
@@ -126,11 +138,13 @@ def informations(part: Likelihood, family: Family, theta: np.ndarray) -> tuple[n
     """Expected and observed information of some rows, and Pearson's statistic."""
     there = part.evaluate(theta, EXPECTED)
     expected, p = there.information, part.designs[0].width
-    if isinstance(family, NegativeBinomial) and family.alpha is None:  # that of the steps is not exact for alpha
+    if _has_alpha(family):  # that of the steps is not exact for alpha
         mu = part.kernels.links[0].mean(part.linear_predictor(theta))
         expected = expected.copy()
         expected[p:, :] = expected[:, p:] = 0.0
-        expected[p, p] = float(np.sum(part.weight * family.expected_alpha(mu, float(theta[p]))))
+        link = part.kernels.links[1]
+        alpha, slope = float(link.mean(theta[p])), float(link.slope(theta[p]))
+        expected[p, p] = slope**2 * float(np.sum(part.weight * family.expected_alpha(mu, alpha)))  # type: ignore[attr-defined]
     pearson = there.pearson if isinstance(family, (ExponentialDispersion, NegativeBinomial)) else float("nan")
     return expected, part.evaluate(theta, OBSERVED).information, pearson
 
@@ -162,7 +176,7 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
     design, sums, p = state.design, state.sums, state.design.width
     names = (*design.names, *list(family.parameters)[1:])
     notes: list[tuple[str, type[Warning]]] = []
-    has_alpha = isinstance(family, NegativeBinomial) and family.alpha is None
+    has_alpha = _has_alpha(family)
     edm = isinstance(family, ExponentialDispersion) or (isinstance(family, NegativeBinomial) and not has_alpha)
     df_resid = sums.nobs - p - int(has_alpha)
     deviance = -2.0 * sums.objective if edm else float("nan")
@@ -179,7 +193,7 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
     information = state.observed if model.cov_type == "observed" else state.expected
     boundary: dict[str, Any] = {}
     free = np.ones(len(names), bool)
-    if has_alpha and state.theta[-1] == 0.0:
+    if has_alpha and state.kernels.links[1].name == "identity" and state.theta[-1] == 0.0:
         free[-1] = False
         boundary = {"rows": np.zeros(0, int), "parameters": ["alpha"]}
         notes.append(("the maximum lies on the edge of the parameter space: the parameter alpha is at its bound; "
@@ -214,7 +228,8 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
     result = {
         "names": names, "coefficients": coefficients, "covariance": covariance, "standard_errors": bse,
         "family": repr(family) if family.fields else family.name,
-        "links": tuple(link.name for link in state.kernels.links), "llf": llf, "llnull": llnull, "deviance": deviance,
+        "links": (state.kernels.links[0].name, *map(family.default_link, list(family.parameters)[1:])), "llf": llf,
+        "llnull": llnull, "deviance": deviance,
         "null_deviance": -2.0 * null_objective, "pearson_chi2": sums.pearson, "dispersion": phi, "dispersion_ml": ml,
         "dispersion_method": estimator if estimated else "fixed", "nobs": sums.nobs, "rank": p,
         "n_params": float("nan") if quasi or not sums.whole else float(p + extra), "df_resid": df_resid,
