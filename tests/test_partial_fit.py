@@ -94,7 +94,7 @@ def test_other_batches_offsets_and_weights(family):
 
 
 def test_sorted_batches():
-    """Rows sorted by the response: batches are no samples, and the estimate moves far after the held rows."""
+    """Rows sorted by a covariate: no batch is a sample of the rows, and the estimate moves far after those held."""
     X, y = rows("poisson", 50_000)
     order = np.argsort(X[:, 0])
     found = stream(ff.GLM("poisson"), X[order], y[order])
