@@ -43,7 +43,7 @@ from .families import (
 from .links import Power
 
 if TYPE_CHECKING:
-    from . import checks, datasets, plots
+    from . import checks, datasets, optimize, plots
     from .anova_table import anova
     from .errors import ConvergenceWarning
     from .estimators.gaussian_mixture import GaussianMixture
@@ -98,6 +98,7 @@ __all__ = [
     "datasets",
     "families",
     "links",
+    "optimize",
     "plots",
     "warmup",
 ]
@@ -107,7 +108,8 @@ _LATER = {
     "ConvergenceWarning": ".errors", "GaussianMixture": ".estimators.gaussian_mixture",
     "GroupedGLM": ".estimators.grouped", "MixtureModel": ".estimators.mixture_model",
     "MixtureRegressor": ".estimators.mixture_regressor", "anova": ".anova_table",
-    "check_family": ".family_checks", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
+    "check_family": ".family_checks", "checks": "", "datasets": "", "optimize": "",
+    "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

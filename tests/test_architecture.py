@@ -86,6 +86,7 @@ LAYERS = [
     {"outcome"},
     {"calibrated"},
     {"checks"},
+    {"optimize"},
     {"mixtures"},
     {"plots"},
     {"estimators"},

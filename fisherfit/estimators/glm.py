@@ -28,13 +28,14 @@ from .predicting import Predicting
 from .report import Report, report
 from .robust import Robust
 from .settings import check_groups, check_settings
+from .streaming import Streaming
 from .testing import Testing
 
 if TYPE_CHECKING:
     pass
 
 
-class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimator):
+class GLM(Streaming, Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimator):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -224,6 +225,7 @@ class GLM(Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimat
             found, data = self._fit_table(family, links, X, y, sample_weight, offset, exposure, groups)
         needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
         self._keep(found, data, family, links, time.perf_counter() - started, needs, passes)
+        self.__dict__.pop("_stream", None)
         return self
 
     def _fit_table(
