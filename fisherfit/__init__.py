@@ -43,7 +43,7 @@ from .families import (
 from .links import Power
 
 if TYPE_CHECKING:
-    from . import checks, datasets, plots
+    from . import checks, datasets, geometry, plots
     from .anova_table import anova
     from .errors import ConvergenceWarning
     from .estimators.grouped import GroupedGLM
@@ -91,6 +91,7 @@ __all__ = [
     "checks",
     "datasets",
     "families",
+    "geometry",
     "links",
     "plots",
     "warmup",
@@ -99,7 +100,8 @@ __all__ = [
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
     "ConvergenceWarning": ".errors", "GroupedGLM": ".estimators.grouped", "anova": ".anova_table",
-    "check_family": ".family_checks", "checks": "", "datasets": "", "plots": "", "warmup": ".warming",
+    "check_family": ".family_checks", "checks": "", "datasets": "", "geometry": "", "plots": "",
+    "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

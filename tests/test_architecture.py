@@ -82,6 +82,7 @@ LAYERS = [
     {"outcome"},
     {"calibrated"},
     {"checks"},
+    {"geometry"},
     {"mixtures"},
     {"plots"},
     {"estimators"},
