@@ -107,7 +107,9 @@ def resolve(family: Any, parameters: Mapping[str, Any]) -> tuple[Family, tuple[f
     names = list(found.parameters)
     if set(given) != set(names):
         unknown = [n for n in given if n not in names]
-        what = f"{unknown[0]!r} is no parameter" if unknown else f"{next(n for n in names if n not in given)} is missing"
+        what = (
+            f"{unknown[0]!r} is no parameter" if unknown else f"{next(n for n in names if n not in given)} is missing"
+        )
         raise InputError(f"{found.name} family: {what}; it has {', '.join(names)}")
     theta = []
     for name in names:

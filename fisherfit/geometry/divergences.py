@@ -60,14 +60,16 @@ def kl_by_integral(p: Distribution, q: Distribution) -> float:
     """The same, always by integration: of p (e^r - 1 - r), r = log(q / p), which is nowhere negative."""
 
     def integrand(y: Array, logs: list[Array]) -> Array:
-        lp, lq = logs
+        lp, lq = np.where(np.isnan(logs[0]), -np.inf, logs[0]), logs[1]
         f, r = np.exp(lp), lq - lp
         gap = np.where(np.abs(r) < 0.4, f * _after_two(np.where(np.abs(r) < 0.4, r, 0.0)), np.exp(lq) - f - f * r)
         gap = np.where(f == 0.0, np.exp(lq), gap)
-        return np.stack([gap, f])
+        return np.stack([gap, f, np.where(np.isnan(lq), f, 0.0)])
 
     sums = integrate([p, q], integrand)
-    value, mass = sums.value
+    value, mass, unknown = sums.value
+    if unknown > 1e-12:
+        raise InputError(f"the log-density of {q!r} is no number where {p!r} has mass; see fisherfit.check_family")
     return math.inf if sums.grows or math.isinf(value) else _of_mass(float(value), float(mass), p)
 
 
@@ -106,7 +108,7 @@ def renyi_divergence(p: Distribution, q: Distribution, order: float) -> float:
         return found
 
     def integrand(y: Array, logs: list[Array]) -> Array:
-        lp, lq = logs
+        lp, lq = np.where(np.isnan(logs[0]), -np.inf, logs[0]), logs[1]
         f, r = np.exp(lp), lq - lp
         small = np.abs(r) * max(1.0, abs(1.0 - a)) < 0.4
         s = np.where(small, r, 0.0)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError, InputTypeError
 from ..families import Family, NegativeBinomial
+from ..families.differences import tupled
 from ..families.negative_binomial import expected_alpha_row
 from ..families.numerics import differentiate
 from ..links import check_pair, get_link
@@ -118,15 +119,15 @@ def information(family: Family, theta: tuple[float, ...]) -> Array:
     return out
 
 
-def fisher_by_integral(p: Distribution) -> Array:
+def fisher_by_integral(p: Distribution, tolerance: float = 1e-13) -> Array:
     """The covariance of the score, by integration; the score by differences where the family gives none."""
     subject, size = subject_of(p.family), len(p.theta)
-    score, arguments = p.family.formulas().score, subject.arguments(p.theta)
+    score, arguments = tupled(p.family.formulas().score), subject.arguments(p.theta)
     rows, columns = np.triu_indices(size)
 
     def at(y: float) -> tuple[float, ...]:
         try:
-            return tuple(score(y, *arguments))
+            return tuple(score(y, arguments))
         except (ArithmeticError, ValueError):
             return (np.nan,) * size
 
@@ -138,7 +139,7 @@ def fisher_by_integral(p: Distribution) -> Array:
             s[:, counts] = np.array([at(v) for v in y[counts].tolist()]).T
         return np.concatenate([s[rows] * s[columns] * f, s * f, f[None]])
 
-    value = integrate([p], integrand).value
+    value = integrate([p], integrand, tolerance=tolerance).value
     mass = float(value[-1])
     if not abs(mass - 1.0) < 1e-6:
         raise InputError(f"the {p.family.name} density integrates to {mass:.6g}, not to 1; see fisherfit.check_family")

@@ -183,7 +183,9 @@ def _sized(family: Any, values: Any, name: str) -> tuple[Family, list[float]]:
     if getattr(found, "has_dispersion", False) and array.size == 2:
         found = found.with_dispersion()  # type: ignore[attr-defined]
     if array.shape != (len(found.parameters),) or not np.isfinite(array).all():
-        raise InputError(f"{name}: the {found.name} family needs {len(found.parameters)} finite numbers, got {values!r}")
+        raise InputError(
+            f"{name}: the {found.name} family needs {len(found.parameters)} finite numbers, got {values!r}"
+        )
     return found, array.tolist()
 
 

@@ -56,11 +56,16 @@ def line_length(family: Family, a: float, b: float) -> float:
 
 def find_geodesic(family: Family, a: tuple[float, ...], b: tuple[float, ...]) -> Path:
     """The shortest path found in any of the coordinates of the family."""
-    paths = []
-    for view in views_of(family, a, b):
-        found = _shortest(view) if has_formula(family) or len(a) != 2 else _by_interpolant(view)
-        if found is not None:
-            paths.append(found)
+    found: list[Path | None] = []
+    for margin in (1.0, 2.0, 4.0, 8.0):
+        try:
+            views = views_of(family, a, b, margin)
+            direct = has_formula(family) or len(a) != 2
+            found = [_shortest(view) if direct else _by_interpolant(view) for view in views]
+        except Outside:
+            continue
+        break
+    paths = [path for path in found if path is not None]
     if not paths:
         raise InputError(
             f"no geodesic of the {family.name} family between {a} and {b} was found to a relative {WANTED:g}: the "

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
 from ..families import Support
 from .distribution import Distribution
 from .regions import Region, bump, common_support, coordinate, integers, log_densities
@@ -31,7 +30,6 @@ _K = [0.209482141084727828, 0.2044329400752988924, 0.1903505780647854099, 0.1690
 _G = [0.4179591836734693878, 0.0, 0.381830050505118945, 0.0, 0.2797053914892766679, 0.0, 0.1294849661688696933, 0.0]
 NODES, KRONROD, GAUSS = (np.array([sign * v for v in x[:0:-1]] + x) for x, sign in ((_X, -1), (_K, 1), (_G, 1)))
 LONGEST = 20_000  # counts that are summed one by one
-TOLERANCE = 1e-13
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,13 @@ class Sums:
 
 def integrate(
     densities: Sequence[Distribution], integrand: Callable[[Array, list[Array]], Array],
-    tilt: Sequence[float] | None = None,
+    tilt: Sequence[float] | None = None, tolerance: float = 1e-13,
 ) -> Sums:  # fmt: skip
     """Integrals of a vector-valued function over the responses.
 
     `integrand` takes y of shape (n,) and the log-densities there, and returns (size, n) values. `tilt` are exponents of
-    the densities whose product the integrand follows beyond them (those of a Rényi divergence).
+    the densities whose product the integrand follows beyond them (those of a Rényi divergence). Panels are halved until
+    the error of each is below `tolerance` times the whole.
     """
     support, period = common_support(densities)
     heights: list[Callable[[float], float]] = [bump(p) for p in densities]
@@ -66,20 +65,27 @@ def integrate(
             y, weight, edges = _counts(support, heights)
             if edges.size < 2:
                 return Sums(at(y) @ weight, False)
-            panels = _adapt(lambda z: at(z), edges)
-            return Sums(at(y) @ weight + panels.sum(axis=1), _grows(panels))
+            return Sums(at(y) @ weight + _adapt(at, edges, tolerance)[0], False)
         y_of, log_slope, regions = coordinate(support, period, heights, densities)
         edges = np.unique(np.concatenate([r.edges() for r in regions]))
         if math.isfinite(period):
             turn = 0.5 * period
             centre = float(densities[0].mean())
             edges = np.unique(np.clip(np.r_[edges, centre - turn, centre + turn], centre - turn, centre + turn))
-        panels = _adapt(lambda z: at(y_of(z)) * np.exp(log_slope(z)), _apart(edges))
-        total = panels.sum(axis=1)
-        atoms = _atoms(support, densities, lambda f: _adapt(f, _apart(edges)).sum(axis=1), y_of, log_slope)
+
+        def lifted(z: Array) -> Array:
+            values, slope = at(y_of(z)), np.exp(log_slope(z))
+            return np.where(values == 0.0, 0.0, values * slope)
+
+        edges = _apart(edges)
+        total, scale = _adapt(lifted, edges, tolerance)
+        grows = False
+        if not math.isfinite(period):
+            total, grows = _beyond(lifted, edges, total, scale, tolerance)
+        atoms = _atoms(support, densities, lambda f: _adapt(f, edges, 1e-7)[0], y_of, log_slope)
         if atoms.size:
             total = total + at(atoms).sum(axis=1)
-        return Sums(total, not math.isfinite(period) and _grows(panels))
+        return Sums(total, grows)
 
 
 def _apart(edges: Array) -> Array:
@@ -91,48 +97,52 @@ def _apart(edges: Array) -> Array:
     return np.asarray(edges[keep])
 
 
-def _adapt(function: Callable[[Array], Array], edges: Array) -> Array:
-    """Integrals of the panels, (size, panels) in their order, the halves of a halved one being added up."""
-    owner, low, high = np.arange(edges.size - 1), edges[:-1], edges[1:]
-    out = scale = None
-    for _ in range(14):
+def _adapt(function: Callable[[Array], Array], edges: Array, tolerance: float) -> tuple[Array, Array]:
+    """Integrals over all panels, which are halved where they have not settled, and of the absolute values."""
+    low, high = edges[:-1], edges[1:]
+    out = scale = np.zeros(1)
+    for level in range(14):
         half = 0.5 * (high - low)
         z = (0.5 * (high + low)[:, None] + half[:, None] * NODES).ravel()
         values = function(z).reshape(-1, low.size, NODES.size) * half[:, None]
-        fine, rough = values @ KRONROD, values @ GAUSS
-        size = np.abs(values) @ KRONROD
-        if out is None or scale is None:
-            out, scale = np.zeros((fine.shape[0], edges.size - 1)), size.sum(axis=1)
+        fine, rough, size = values @ KRONROD, values @ GAUSS, np.abs(values) @ KRONROD
+        if level == 0:
+            out, scale = np.zeros(fine.shape[0]), size.sum(axis=1)
         error = size * np.minimum(1.0, (200.0 * np.abs(fine - rough) / np.where(size > 0.0, size, 1.0)) ** 1.5)
-        halve = (error > TOLERANCE * scale[:, None]).any(axis=0) & np.isfinite(fine).all(axis=0)
-        for row, add in zip(out, fine[:, ~halve], strict=True):
-            np.add.at(row, owner[~halve], add)
-        if not halve.any() or halve.sum() > 4000:
+        halve = (error > tolerance * scale[:, None]).any(axis=0) & np.isfinite(fine).all(axis=0)
+        if level == 13 or halve.sum() > 4000:
+            halve[:] = False
+        out = out + fine[:, ~halve].sum(axis=1)
+        if not halve.any():
             break
         middle = 0.5 * (low + high)[halve]
-        rest = fine[:, halve]
         low, high = np.r_[low[halve], middle], np.r_[middle, high[halve]]
-        owner = np.r_[owner[halve], owner[halve]]
-    else:
-        for row, add in zip(out, rest, strict=True):
-            np.add.at(row, owner[: rest.shape[1]], add)
-    return out
+    return out, scale
 
 
-def _grows(panels: Array) -> bool:
-    """True where the outermost panel still counts and weighs more than the one before it."""
-    if panels.shape[1] < 3:
-        return False
-    size = np.abs(panels)
-    if not np.isfinite(size).all():
-        return True
-    total = size.sum(axis=1)
-    return bool(
-        any(
-            ((size[:, end] > 1e-8 * total) & (size[:, end] > size[:, inner])).any()
-            for end, inner in ((0, 1), (-1, -2))
-        )
-    )
+def _beyond(
+    function: Callable[[Array], Array], edges: Array, total: Array, scale: Array, tolerance: float
+) -> tuple[Array, bool]:
+    """The integrals with what lies beyond the first panels, where the integrand dies away more slowly than a density.
+
+    Panels grow by a factor of e, as those of sinh do. True beside them where the integrals do not settle.
+    """
+    for end, step in ((edges[-1], edges[-1] - edges[-2]), (edges[0], edges[0] - edges[1])):
+        before, rising = np.zeros(total.size), 0
+        for _ in range(600):
+            part, size = _adapt(function, np.sort([end, end + step]), tolerance)
+            if not np.isfinite(part).all():
+                return total + part, True
+            total = total + part
+            if (size <= 1e-15 * scale).all():
+                break
+            rising = rising + 1 if (size >= before).any() else 0
+            if rising > 12:
+                return total, True
+            before, end, step = np.maximum(size, 1e-15 * scale), end + step, math.e * step
+        else:
+            return total, True
+    return total, False
 
 
 def _counts(support: Support, heights: list[Callable[[float], float]]) -> tuple[Array, Array, Array]:
@@ -159,7 +169,9 @@ def _atoms(
     support: Support, densities: Sequence[Distribution], integral: Callable[..., Array], y_of: Any, log_slope: Any
 ) -> Array:
     """Closed ends of the support that have probabilities of their own, where the density alone falls short of 1."""
-    ends = [(v, closed) for v, closed in ((support.lower, not support.lower_open), (support.upper, not support.upper_open))]
+    ends = [
+        (v, closed) for v, closed in ((support.lower, not support.lower_open), (support.upper, not support.upper_open))
+    ]
     found = [v for v, closed in ends if closed and math.isfinite(v) and math.isfinite(bump(densities[0])(v))]
     if not found:
         return np.empty(0)

@@ -57,9 +57,12 @@ def bump(p: Distribution) -> Height:
 
 
 def log_densities(p: Distribution, y: Array) -> Array:
-    """The log-density at every y."""
-    height = bump(p)
-    return np.array([height(v) for v in y.tolist()])
+    """The log-density at every y; NaN where the formula fails, minus infinity outside the support."""
+    subject, theta, support = subject_of(p.family), p.theta, p.family.support
+    inside = [support.lower <= v <= support.upper for v in y.tolist()]
+    return np.array(
+        [subject.log_density(v, theta) if i else -math.inf for v, i in zip(y.tolist(), inside, strict=True)]
+    )
 
 
 def common_support(densities: Sequence[Distribution]) -> tuple[Support, float]:

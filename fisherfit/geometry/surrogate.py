@@ -12,7 +12,7 @@ from numpy.polynomial import chebyshev
 
 from ..errors import InputError
 
-__all__ = ["Outside", "interpolated"]
+__all__ = ["Outside", "curve", "interpolated"]
 
 Array = np.ndarray
 Metric = Callable[[Array], Array]
@@ -49,6 +49,29 @@ def interpolated(metric: Metric, low: Array, high: Array) -> Metric:
         if (np.abs(z) > 1.0).any():
             raise Outside
         return _matrices(chebyshev.chebval2d(z[:, 0], z[:, 1], coefficients).T)
+
+    return smooth
+
+
+def curve(function: Callable[[float], float], low: float, high: float) -> Callable[[Array], Array]:
+    """The interpolant of a positive function of one number, through its logarithm; it raises `Outside` elsewhere."""
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    tests = np.array([0.83, -0.37, 0.11, -0.94])
+    truth = np.log([function(middle + half * t) for t in tests.tolist()])
+    for degree in DEGREES:
+        nodes = np.cos(np.pi * (np.arange(degree) + 0.5) / degree)
+        values = np.log([function(middle + half * t) for t in nodes.tolist()])
+        coefficients = np.linalg.solve(chebyshev.chebvander(nodes, degree - 1), values)
+        if np.abs(chebyshev.chebval(tests, coefficients) - truth).max() < CLOSE:
+            break
+    else:
+        raise InputError("the information changes too much between the two distributions to be interpolated")
+
+    def smooth(x: Array) -> Array:
+        z = (x - middle) / half
+        if (np.abs(z) > 1.0).any():
+            raise Outside
+        return np.exp(chebyshev.chebval(z, coefficients))
 
     return smooth
 

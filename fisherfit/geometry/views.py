@@ -10,10 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..bessel import bessel_ratio
-from ..families import Family, NegativeBinomial, VonMises
+from ..families import Family, NegativeBinomial, Tweedie, VonMises
+from ..families.dispersed import Dispersed
 from ..links import get_link
-from .information import information
+from .distribution import of
+from .information import fisher_by_integral, information
 from .regions import subject_of
+from .surrogate import curve
 
 __all__ = ["View", "has_formula", "views_of"]
 
@@ -31,15 +34,23 @@ class View(NamedTuple):
 
 
 def has_formula(family: Family) -> bool:
-    """True where the information is a formula, and so costs little."""
+    """True where the information is a formula, or made into one, and so costs little."""
+    if isinstance(family, Dispersed) and isinstance(family.of, Tweedie):
+        return True
     return "fisher" in subject_of(family).given or isinstance(family, NegativeBinomial)
 
 
-def views_of(family: Family, a: Theta, b: Theta) -> list[View]:
-    """The coordinates to try; the shortest of the paths found is the geodesic."""
+def views_of(family: Family, a: Theta, b: Theta, margin: float = 1.0) -> list[View]:
+    """The coordinates to try; the shortest of the paths found is the geodesic. `margin` is for interpolants."""
+    if isinstance(family, Dispersed) and isinstance(family.of, Tweedie):
+        return [_tweedie(family, a, b, margin)]
     if isinstance(family, VonMises):
         return [_polar(a, b), _cartesian(a, b)]
     return [_linked(family, a, b)]
+
+
+def _at(family: Family, theta: Theta) -> Array:
+    return information(family, theta) if has_formula(family) else fisher_by_integral(of(family, theta), 1e-10)
 
 
 def _linked(family: Family, a: Theta, b: Theta) -> View:
@@ -59,11 +70,32 @@ def _linked(family: Family, a: Theta, b: Theta) -> View:
         out = np.empty((len(points), len(links), len(links)))
         for i, x in enumerate(points):
             slopes = np.array([link.inverse(v)[2] for link, v in zip(links, x.tolist(), strict=True)])
-            out[i] = information(family, back(x)) * slopes * slopes[:, None]
+            out[i] = _at(family, back(x)) * slopes * slopes[:, None]
         return out
 
     start, end = (np.array([float(link.forward(v)) for link, v in zip(links, t, strict=True)]) for t in (a, b))
     return View(start, end, back, metric)
+
+
+def _tweedie(family: Dispersed, a: Theta, b: Theta, margin: float) -> View:
+    """(log mu, log phi): y / mu has a law of psi = phi mu^(power - 2) alone, and so has the information."""
+    r = family.of.power - 2.0  # type: ignore[attr-defined]
+
+    def second(log_psi: float) -> float:
+        psi = math.exp(log_psi)
+        return float(fisher_by_integral(of(family, (1.0, psi)), 1e-10)[1, 1]) * psi * psi
+
+    ends = [np.log(t) for t in (a, b)]
+    reach = [float(x[1] + r * x[0]) for x in ends]
+    smooth = curve(second, min(reach) - margin, max(reach) + margin)
+
+    def metric(points: Array) -> Array:
+        log_psi = points[:, 1] + r * points[:, 0]
+        out = np.zeros((len(points), 2, 2))
+        out[:, 0, 0], out[:, 1, 1] = np.exp(-log_psi), smooth(log_psi)
+        return out
+
+    return View(ends[0], ends[1], lambda x: (math.exp(float(x[0])), math.exp(float(x[1]))), metric)
 
 
 def _polar(a: Theta, b: Theta) -> View:
