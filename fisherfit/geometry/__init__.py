@@ -6,8 +6,6 @@ user's own.
 
 from __future__ import annotations
 
-from typing import Any
-
 from .distance import fisher_rao_distance, geodesic
 from .distribution import Distribution
 from .divergences import bhattacharyya, hellinger, kl_divergence, renyi_divergence, symmetrised_kl

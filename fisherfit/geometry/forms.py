@@ -79,9 +79,11 @@ def _positive(mean: float) -> bool:
 
 
 def _of_mean(
-    natural: Callable[[float], float], inverse: Callable[[float], float | None], log_partition: Callable[[float], float],
+    natural: Callable[[float], float],
+    inverse: Callable[[float], float | None],
+    log_partition: Callable[[float], float],
     inside: Callable[[float], bool],
-) -> Form:  # fmt: skip
+) -> Form:
     """T(y) = y, in a family of the mean alone."""
 
     def from_natural(t: float) -> Values | None:

@@ -185,8 +185,8 @@ def _jacobian_of(p: Distribution, parametrisation: Any) -> Array:
         return np.diag(slopes)
     if isinstance(parametrisation, str):
         maps: dict[str, Map] = {
-            "natural": lambda t: natural_parameters(of(p.family, t)),
-            "expectation": lambda t: expectation_parameters(of(p.family, t)),
+            "natural": lambda t: natural_parameters(of(p.family, t.tolist())),
+            "expectation": lambda t: expectation_parameters(of(p.family, t.tolist())),
         }
         if parametrisation not in maps:
             raise InputError(

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..families import Support
 from .distribution import Distribution
-from .regions import Region, bump, common_support, coordinate, integers, log_densities
+from .regions import bump, common_support, coordinate, integers, log_densities
 
 __all__ = ["Sums", "integrate"]
 
@@ -136,10 +136,10 @@ def _beyond(
             total = total + part
             if (size <= 1e-15 * scale).all():
                 break
-            rising = rising + 1 if (size >= before).any() else 0
+            rising = rising + 1 if ((size >= before) & (size > 1e-15 * scale)).any() else 0
             if rising > 12:
                 return total, True
-            before, end, step = np.maximum(size, 1e-15 * scale), end + step, math.e * step
+            before, end, step = size, end + step, math.e * step
         else:
             return total, True
     return total, False
