@@ -53,8 +53,7 @@ def integrate(
     support, period = common_support(densities)
     heights: list[Callable[[float], float]] = [bump(p) for p in densities]
     if tilt is not None:
-        pairs = list(zip(tilt, heights, strict=True))
-        heights.append(lambda y: sum(a * h(y) for a, h in pairs))
+        heights.append(_tilted(list(zip(tilt, heights, strict=True))))
 
     def at(y: Array) -> Array:
         values = np.atleast_2d(integrand(y, [log_densities(p, y) for p in densities]))
@@ -86,6 +85,16 @@ def integrate(
         if atoms.size:
             total = total + at(atoms).sum(axis=1)
         return Sums(total, grows)
+
+
+def _tilted(pairs: list[tuple[float, Callable[[float], float]]]) -> Callable[[float], float]:
+    """The logarithm of a product of powers of densities, where none of them is 0."""
+
+    def height(y: float) -> float:
+        values = [h(y) for _, h in pairs]
+        return -math.inf if -math.inf in values else sum(a * v for (a, _), v in zip(pairs, values, strict=True))
+
+    return height
 
 
 def _apart(edges: Array) -> Array:

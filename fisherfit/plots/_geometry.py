@@ -41,7 +41,8 @@ def kl_balls(
     parameters : pair of str, default ("mu", "sigma")
         The parameters on the horizontal and on the vertical axis.
     euclidean : float, optional
-        Radius of the Euclidean balls; by default that of the area of the ellipse around the first centre. 0 for none.
+        Radius of the Euclidean balls; 0 for none. By default that of the mean area of the ellipses; none
+        where a parameter lies between 0 and 1, on another scale than its fellow.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default axes of their own.
 
@@ -65,8 +66,10 @@ def kl_balls(
     if not middles:
         raise InputError("centres: give at least one pair of parameters")
     order = [list(middles[0].family.parameters).index(name) for name in parameters]
+    supports = [list(middles[0].family.parameters.values())[k] for k in order]
     if euclidean is None:
-        euclidean = math.sqrt(2.0 * max(radii)) * float(np.linalg.det(fisher_information(middles[0]))) ** -0.25
+        areas = [float(np.linalg.det(fisher_information(p))) ** -0.25 for p in middles]
+        euclidean = 0.0 if "unit" in supports else math.sqrt(2.0 * max(radii)) * math.exp(np.log(areas).mean())
     if not 0.0 <= euclidean < math.inf:
         raise InputError(f"euclidean: expected a radius of at least 0, got {euclidean!r}")
     ax = axes(ax)
@@ -84,11 +87,12 @@ def kl_balls(
             ax.plot(x + euclidean * np.cos(turn), y + euclidean * np.sin(turn), color=GREY, linewidth=1.2,
                     linestyle=":", label="Euclidean ball" if i == 0 else "_euclidean", zorder=2)  # fmt: skip
         ax.plot([x], [y], marker="o", markersize=4.0, color=INK, linestyle="", label="_centre", zorder=5)
-    ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel(parameters[0])
     ax.set_ylabel(parameters[1])
-    if list(middles[0].family.parameters.values())[order[1]] in ("positive", "nonnegative"):
-        ax.axhline(0.0, color=INK, linewidth=0.9)
+    if supports[1] in ("positive", "nonnegative"):
+        ax.set_ylim(0.0, None)
+    if euclidean > 0.0:  # circles are to look round
+        ax.set_aspect("equal", adjustable="box")
     ax.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return ax
 
