@@ -149,6 +149,9 @@ def test_closed_forms_are_the_integrals(p, q):
 @pytest.mark.parametrize(("p", "q"), pairs()[1::2])
 def test_renyi_divergences(p, q):
     """Monotone in the order, KL at order 1, skew-symmetric, Bhattacharyya and Hellinger at 1/2."""
+    if p.family.name == "weibull":  # of a heavier tail from a lighter one it is infinite above order 1
+        assert G.renyi_divergence(p, q, 1.0001) == math.inf
+        p, q = q, p
     kl, d = G.kl_divergence(p, q), 1e-4
     around = 0.5 * (G.renyi_divergence(p, q, 1.0 - d) + G.renyi_divergence(p, q, 1.0 + d))
     assert around == pytest.approx(kl, rel=1e-6)

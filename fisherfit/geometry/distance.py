@@ -34,7 +34,7 @@ from ..families.dispersed import Dispersed
 from .distribution import Distribution, coordinates_of, of
 from .divergences import both
 from .models import BinomialCount, NormalScale
-from .paths import find_geodesic, line_length
+from .paths import find_geodesic, line_between, line_length
 
 __all__ = ["fisher_rao_distance", "geodesic"]
 
@@ -179,12 +179,13 @@ def _along_line(family: Family, a: float, b: float, share: np.ndarray) -> list[t
     if scale is not None:
         to, back = scale
         return [(back(to(a) + t * (to(b) - to(a))),) for t in share.tolist()]
-    whole = line_length(family, a, b)
+    length = line_between(family, a, b)
+    whole = length(b)
 
     def point(t: float) -> tuple[float, ...]:
         if t in (0.0, 1.0):
             return (b if t else a,)
-        return (float(optimize.brentq(lambda c: line_length(family, a, c) - t * whole, a, b, xtol=1e-14, rtol=1e-14)),)
+        return (float(optimize.brentq(lambda c: length(c) - t * whole, a, b, xtol=1e-14, rtol=1e-14)),)
 
     return [point(t) for t in share.tolist()]
 

@@ -20,11 +20,12 @@ from scipy import optimize
 from ..errors import InputError
 from ..families import Family
 from ..links import get_link
-from .information import information
-from .surrogate import Outside, interpolated
+from .distribution import of
+from .information import fisher_by_integral, information
+from .surrogate import Outside, curve, interpolated
 from .views import View, has_formula, views_of
 
-__all__ = ["Path", "find_geodesic", "line_length"]
+__all__ = ["Path", "find_geodesic", "line_between", "line_length"]
 
 Array = np.ndarray
 DEGREES = (3, 6, 12, 24, 48)
@@ -42,16 +43,31 @@ class Path:
 
 def line_length(family: Family, a: float, b: float) -> float:
     """The integral of sqrt(F) of a family of one parameter."""
+    return abs(line_between(family, a, b)(b))
+
+
+def line_between(family: Family, a: float, b: float) -> Callable[[float], float]:
+    """The signed length from a as a function of the parameter, between a and b."""
     link = get_link({"real": "identity", "positive": "log", "unit": "logit", "nonnegative": "identity"}[
         next(iter(family.parameters.values()))
     ])  # fmt: skip
+    formula = has_formula(family)
 
     def speed(x: float) -> float:
         theta, _, slope, _ = link.inverse(x)
-        return float(np.sqrt(information(family, (theta,))[0, 0]) * abs(slope))
+        f = information(family, (theta,)) if formula else fisher_by_integral(of(family, (theta,)), 1e-10)
+        return float(np.sqrt(f[0, 0]) * abs(slope))
 
-    ends = [float(link.forward(v)) for v in (a, b)]
-    return abs(float(quad.quad(speed, *ends, epsabs=0.0, epsrel=1e-11, limit=200)[0]))
+    start, end = (float(link.forward(v)) for v in (a, b))
+    if not formula:  # an integral at every point is costly
+        wide = 1e-6 * (1.0 + abs(end - start))
+        smooth = curve(speed, min(start, end) - wide, max(start, end) + wide)
+        speed = lambda x: float(smooth(np.array(x)))  # noqa: E731
+
+    def length(value: float) -> float:
+        return float(quad.quad(speed, start, float(link.forward(value)), epsabs=0.0, epsrel=1e-11, limit=200)[0])
+
+    return length
 
 
 def find_geodesic(family: Family, a: tuple[float, ...], b: tuple[float, ...]) -> Path:
