@@ -25,19 +25,14 @@ class Distribution:
     ``mu`` (without it, phi is 1); the normal family also takes ``sigma``, the standard deviation, in place of
     ``phi``; the binomial takes ``trials`` (without it, 1).
 
+    ``p.family`` is the family with the parameters that were named, ``p.theta`` the tuple of their values in its order.
+
     Parameters
     ----------
     family : str, Family or type
         Built in or of the user's own.
     **parameters : float
         A value for every parameter.
-
-    Attributes
-    ----------
-    family : Family
-        The family with the parameters that were named.
-    theta : tuple of float
-        The values, in the order of the family's parameters.
 
     Raises
     ------
