@@ -48,7 +48,8 @@ SLOW = ("tweedie", "weibull")
 
 
 def cases(points=POINTS):
-    return [pytest.param(p, id=repr(p)) for p in points]
+    marks = {"tweedie_dispersed": [pytest.mark.slow]}  # nothing of its second parameter has a closed form
+    return [pytest.param(p, id=repr(p), marks=marks.get(p.family.name, ())) for p in points]
 
 
 def moved(p, d):
