@@ -3,7 +3,8 @@
 A root statistic need not be monotone. Rao's may rise to a top and fall again, as where a dispersion parameter of the
 counts grows with the distance; the ridge may bend sharply (cauchit), or reach far. From the maximum outwards every
 step is as long as the ridge can be followed, tops are looked at closely, and an end is infinite only if the statistic
-stays below its cutoff up to FAR standard errors.
+stays below its cutoff up to FAR standard errors, or as far as numbers reach, at least REACH: with the mean of counts at
+exp(280) the information overflows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .solver import natural_gradient
 
 STEPS = 400  # points at the most
 FAR = 1e7  # distance from the maximum, in standard errors, at which a curve is taken to stay below
+REACH = 30.0  # the same, where the maximum over the rest has no finite log-likelihood or information farther out
 EXACT = 1e-11  # distance from the target, relative, at which the end is found
 
 
@@ -41,7 +43,8 @@ def creep(ground: Ground, c: np.ndarray, target: float, start: Mark, floor: floa
             if step <= 1e-10 * max(unit, abs(here.value) * 1e-3):
                 if _at_bound(ground, here.point.theta):
                     return End(here.value, "corner", here)
-                return End(np.nan, "failed", here)
+                reach = abs(here.value - start.value) / unit
+                return End(side * np.inf, "spent", here, reach) if reach >= REACH else End(np.nan, "failed", here)
             continue
         if side * now.tau >= abs(target):
             return _between(ground, c, target, here, now, exact)
