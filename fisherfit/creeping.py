@@ -38,11 +38,16 @@ def creep(ground: Ground, c: np.ndarray, target: float, start: Mark, floor: floa
         if value == here.value:
             return End(floor, "bound", here)
         now = mark_at(ground, c, here.point, value, exact)
-        if now is None:
+        if now is None or not _is_along(here, now, ground.phi):
             step *= 0.25
             if step <= 1e-10 * max(unit, abs(here.value) * 1e-3):
                 if _at_bound(ground, here.point.theta):
                     return End(here.value, "corner", here)
+                if now is not None and side * now.tau >= abs(target):
+                    return End(here.value, "jump", here)
+                if now is not None:  # on along another ridge
+                    before, here, step = None, now, 0.1 * abs(target) * unit
+                    continue
                 reach = abs(here.value - start.value) / unit
                 return End(side * np.inf, "spent", here, reach) if reach >= REACH else End(np.nan, "failed", here)
             continue
@@ -57,6 +62,13 @@ def creep(ground: Ground, c: np.ndarray, target: float, start: Mark, floor: floa
         before, here = here, now
         step *= 1.5
     return End(np.nan, "failed", here)
+
+
+def _is_along(a: Mark, b: Mark, phi: float) -> bool:
+    """True where the log-likelihood falls from a to b about as the slopes say: both are on the same ridge."""
+    fall = b.point.loglik - a.point.loglik
+    said = 0.5 * (a.point.multiplier + b.point.multiplier) * (b.value - a.value)
+    return bool(abs(fall - said) <= 0.5 * max(abs(fall), abs(said)) + 0.05 * phi)
 
 
 def _at_bound(ground: Ground, theta: np.ndarray) -> bool:
@@ -88,6 +100,9 @@ def mark_at(ground: Ground, c: np.ndarray, base: Point, value: float, exact: Any
             found = natural_gradient(problem, np.zeros(problem.basis.shape[1]), max_iter=200)
             theta, converged = problem.at(found.theta), found.converged
         there = ground.likelihood.evaluate(theta, EXPECTED)
+        inwards = bounded & ~moving & (there.score > 1e-8 * np.sqrt(np.abs(np.diag(there.information))))
+        if inwards.any():  # a coordinate at its bound must not be one that would leave it
+            continue
         if converged and np.isfinite(there.loglik) and (best is None or there.loglik > best[1].loglik):
             best = theta, there, moving
     if best is None:

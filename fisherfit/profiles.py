@@ -38,7 +38,8 @@ REASONS = {
     "bound": "{side} end of {name!r} is the bound of the parameter, where the likelihood is not low enough to reject",
     "edge": "{side} end of {name!r} is the edge of the parameter space, beyond which the likelihood is not defined",
     "corner": "{side} end of {name!r} is where rows come to their bound, beyond which the statistic is not defined",
-    "jump": "{side} end of {name!r} is where a row comes to its bound, and Rao's statistic jumps past its cutoff",
+    "jump": "{side} end of {name!r} is where the maximum over the other parameters, or a row at its bound, makes the "
+            "statistic jump past its cutoff",
     "spent": "{side} end of {name!r} is infinite: the statistic stays below its cutoff as far as numbers reach, some "
              "{reach:.2g} standard errors from the estimate",
     "flat": "{side} end of {name!r} is infinite: the likelihood does not fall low enough, however far one goes",
