@@ -39,9 +39,9 @@ REASONS = {
     "edge": "{side} end of {name!r} is the edge of the parameter space, beyond which the likelihood is not defined",
     "corner": "{side} end of {name!r} is where rows come to their bound, beyond which the statistic is not defined",
     "jump": "{side} end of {name!r} is where the maximum over the other parameters, or a row at its bound, makes the "
-            "statistic jump past its cutoff",
+    "statistic jump past its cutoff",
     "spent": "{side} end of {name!r} is infinite: the statistic stays below its cutoff as far as numbers reach, some "
-             "{reach:.2g} standard errors from the estimate",
+    "{reach:.2g} standard errors from the estimate",
     "flat": "{side} end of {name!r} is infinite: the likelihood does not fall low enough, however far one goes",
     "infinite": "{side} end of {name!r} is infinite, as its estimate is (separation)",
     "failed": "{side} end of {name!r} was not found: the maximum over the other parameters was not reached",
