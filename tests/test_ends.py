@@ -134,7 +134,8 @@ def negative_binomial(y, x, j, value, start):
 
     found = optimize.root(lambda f: [parts(f)[1][1 - j], parts(f)[2]], start, method="hybr", options={"xtol": 1e-13})
     loglik, score, _, w = parts(found.x)
-    assert abs(score[1 - j]) < 1e-7 and abs(parts(found.x)[2]) < 1e-7
+    assert abs(score[1 - j]) < 1e-7
+    assert abs(parts(found.x)[2]) < 1e-7
     inverse = np.linalg.inv((x.T * w) @ x)  # the expected information of alpha stands apart
     return loglik, score[j] * np.sqrt(inverse[j, j]), found.x
 
@@ -168,9 +169,13 @@ def test_ends_of_negative_binomial_coefficients():
             if end.reason == "found" and method == "profile":
                 assert 2.0 * (model.result_.llf - loglik) == pytest.approx(Z**2, rel=1e-6)
             elif end.reason == "found":
-                assert rao == pytest.approx(-target, rel=1e-6) and largest <= Z * (1.0 + 1e-6)
+                assert rao == pytest.approx(-target, rel=1e-6)
+                assert largest <= Z * (1.0 + 1e-6)
             else:
-                assert end.reason == "spent" and np.isinf(value) and end.reach >= 30.0
+                assert end.reason == "spent"
+                assert np.isinf(value)
+                assert end.reach >= 30.0
                 assert largest < Z
             found, spent = found + (end.reason == "found"), spent + (end.reason == "spent")
-    assert found >= 30 and spent >= 5
+    assert found >= 30
+    assert spent >= 5
