@@ -3,7 +3,8 @@
 A root statistic need not be monotone. Rao's may rise to a top and fall again, as where a dispersion parameter of the
 counts grows with the distance; the ridge may bend sharply (cauchit), or reach far. From the maximum outwards every
 step is as long as the ridge can be followed, tops are looked at closely, and an end is infinite only if the statistic
-stays below its cutoff up to FAR standard errors.
+stays below its cutoff up to FAR standard errors, or as far as numbers reach, at least REACH: with the mean of counts at
+exp(280) the information overflows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from .solver import natural_gradient
 
 STEPS = 400  # points at the most
 FAR = 1e7  # distance from the maximum, in standard errors, at which a curve is taken to stay below
+REACH = 30.0  # the same, where the maximum over the rest has no finite log-likelihood or information farther out
 EXACT = 1e-11  # distance from the target, relative, at which the end is found
 
 
@@ -36,12 +38,18 @@ def creep(ground: Ground, c: np.ndarray, target: float, start: Mark, floor: floa
         if value == here.value:
             return End(floor, "bound", here)
         now = mark_at(ground, c, here.point, value, exact)
-        if now is None:
+        if now is None or not _is_along(here, now, ground.phi):
             step *= 0.25
             if step <= 1e-10 * max(unit, abs(here.value) * 1e-3):
                 if _at_bound(ground, here.point.theta):
                     return End(here.value, "corner", here)
-                return End(np.nan, "failed", here)
+                if now is not None and side * now.tau >= abs(target):
+                    return End(here.value, "jump", here)
+                if now is not None:  # on along another ridge
+                    before, here, step = None, now, 0.1 * abs(target) * unit
+                    continue
+                reach = abs(here.value - start.value) / unit
+                return End(side * np.inf, "spent", here, reach) if reach >= REACH else End(np.nan, "failed", here)
             continue
         if side * now.tau >= abs(target):
             return _between(ground, c, target, here, now, exact)
@@ -54,6 +62,13 @@ def creep(ground: Ground, c: np.ndarray, target: float, start: Mark, floor: floa
         before, here = here, now
         step *= 1.5
     return End(np.nan, "failed", here)
+
+
+def _is_along(a: Mark, b: Mark, phi: float) -> bool:
+    """True where the log-likelihood falls from a to b about as the slopes say: both are on the same ridge."""
+    fall = b.point.loglik - a.point.loglik
+    said = 0.5 * (a.point.multiplier + b.point.multiplier) * (b.value - a.value)
+    return bool(abs(fall - said) <= 0.5 * max(abs(fall), abs(said)) + 0.05 * phi)
 
 
 def _at_bound(ground: Ground, theta: np.ndarray) -> bool:
@@ -85,6 +100,9 @@ def mark_at(ground: Ground, c: np.ndarray, base: Point, value: float, exact: Any
             found = natural_gradient(problem, np.zeros(problem.basis.shape[1]), max_iter=200)
             theta, converged = problem.at(found.theta), found.converged
         there = ground.likelihood.evaluate(theta, EXPECTED)
+        inwards = bounded & ~moving & (there.score > 1e-8 * np.sqrt(np.abs(np.diag(there.information))))
+        if inwards.any():  # a coordinate at its bound must not be one that would leave it
+            continue
         if converged and np.isfinite(there.loglik) and (best is None or there.loglik > best[1].loglik):
             best = theta, there, moving
     if best is None:

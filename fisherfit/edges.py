@@ -4,11 +4,17 @@ With links that do not reach everywhere (identity, log of a probability, square 
 other parameters may have rows at the bound of their linear predictor. Each value psi is then a maximum under bounds
 (`bounds.maximise`) in the directions that leave c'theta alone, from a point inside that a linear program finds; where
 there is none, psi is beyond the edge. Rows are held in memory, as dense ones.
+
+Rao's statistic at such a point is that of the directions N which leave the rows at their bound where they are, with
+s = lambda c + (multipliers of those rows) and F the expected information: r = -lambda sqrt(c'N (N'FN)^-1 N'c / phi).
+Where the information of a row grows without limit at its bound, as in the Poisson, binomial and log-binomial models
+with a row of likelihood 1 there, r is continuous where a row comes to its bound; elsewhere it may jump.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy
@@ -23,6 +29,8 @@ from .seeking import CLOSE, End
 
 STEPS = 120  # points at the most
 NARROW = 1e-10  # width of the bracket, in steps of the first size, at which the edge is found
+JUMP = 1e-3  # difference of Rao's roots at both ends of so narrow a bracket from which it jumps
+FAR = 1e7  # distance from the maximum, in steps of the first size, at which a curve is taken to stay below
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +75,15 @@ def top_at_bound(ground: Ground) -> float:
     return float(lik.kernels.rows(lik.y, lik.weight, eta[None], lik.kernels.constants, VALUE, none, none.copy()))
 
 
-def seek_along_edge(ground: Ground, c: np.ndarray, target: float, unit: float) -> End:
-    """The value of c'theta where the signed root of the deviance is `target`, or the edge of the parameter space.
+def seek_along_edge(ground: Ground, c: np.ndarray, target: float, unit: float, exact: Any = None) -> End:
+    """The value of c'theta where the root statistic is `target`, or the edge of the parameter space.
 
     Parameters
     ----------
     unit : float
         The first step from the maximum.
+    exact : callable, optional
+        For Rao's statistic, as in `seeking.seek`; None is for the likelihood ratio.
     """
     lik, side = ground.likelihood, float(np.sign(target))
     limits = _limits(ground)
@@ -100,17 +110,25 @@ def seek_along_edge(ground: Ground, c: np.ndarray, target: float, unit: float) -
         eta = across @ found.theta + base
         for row in found.active:
             eta[row] = limits[0] if abs(eta[row] - limits[0]) < abs(eta[row] - limits[1]) else limits[1]
-        u, _ = lik.terms_at(eta[None])
+        u, w = lik.terms_at(eta[None])
         directions = np.column_stack([inside, x[found.active].T])  # score = lambda c + multipliers of rows at bounds
         multiplier = float(np.linalg.lstsq(directions, x.T @ u[0], rcond=None)[0][0])
+        if exact is not None:
+            return -multiplier * _size(inside, x * ground.free, found.active, w[0], ground.phi), np.nan
         tau = side * float(np.sqrt(max(2.0 * (ground.top - found.loglik) / ground.phi, 0.0)))
         return tau, -multiplier / (ground.phi * tau) if tau else np.nan
 
     start = float(c @ ground.theta)
     near, far = (start, 0.0, np.nan), None
     step = unit
-    for _ in range(STEPS):
-        value = near[0] + side * step if far is None else _next(near, far, target)
+    for trial in range(STEPS):
+        if far is None:
+            value = near[0] + side * step
+        elif exact is None or trial % 3 == 2 or np.isinf(far[1]):
+            value = _next(near, far, target)
+        else:  # the slope of Rao's root is not known
+            share = float(np.clip((target - near[1]) / (far[1] - near[1]), 1e-6, 1.0 - 1e-6))
+            value = near[0] + share * (far[0] - near[0])
         now = root(value)
         if now is not None and np.isnan(now[0]):
             return End(np.nan, "failed")
@@ -121,10 +139,27 @@ def seek_along_edge(ground: Ground, c: np.ndarray, target: float, unit: float) -
             far = (value, np.inf, np.nan) if now is None else (value, *now)
         else:
             near = (value, *now)
-            step *= 2.0
+            step *= 2.0 if exact is None else 1.5  # Rao's statistic may rise and fall again
         if far is not None and abs(far[0] - near[0]) <= NARROW * unit:
-            return End(near[0], "edge" if np.isinf(far[1]) else "found")
+            jump = exact is not None and abs(far[1] - near[1]) > JUMP
+            return End(near[0], "edge" if np.isinf(far[1]) else "jump" if jump else "found")
+        if far is None and abs(near[0] - start) >= FAR * unit:
+            return End(side * np.inf, "flat")
     return End(np.nan, "failed")
+
+
+def _size(c: np.ndarray, x: np.ndarray, active: np.ndarray, w: np.ndarray, phi: float) -> float:
+    """sqrt(c'N (N'FN)^-1 N'c / phi), N the directions that leave the active rows where they are."""
+    held = x[active]
+    n = scipy.linalg.null_space(held / np.linalg.norm(held, axis=1)[:, None]) if len(held) else np.eye(c.size)
+    inner = c @ n
+    if not np.linalg.norm(inner) > 1e-10 * np.linalg.norm(c):
+        return 0.0  # rows at their bound hold c'theta: it is known without error
+    across = x @ n
+    moves = np.linalg.norm(across, axis=1) > 1e-10 * np.linalg.norm(x, axis=1)
+    moves[active] = False
+    root = across[moves] * np.sqrt(np.maximum(w[moves], 0.0))[:, None]
+    return float(np.linalg.norm(np.linalg.lstsq(root.T, inner, rcond=1e-13)[0])) / float(np.sqrt(phi))
 
 
 def _next(near: tuple[float, float, float], far: tuple[float, float, float], target: float) -> float:

@@ -38,6 +38,10 @@ REASONS = {
     "bound": "{side} end of {name!r} is the bound of the parameter, where the likelihood is not low enough to reject",
     "edge": "{side} end of {name!r} is the edge of the parameter space, beyond which the likelihood is not defined",
     "corner": "{side} end of {name!r} is where rows come to their bound, beyond which the statistic is not defined",
+    "jump": "{side} end of {name!r} is where the maximum over the other parameters, or a row at its bound, makes the "
+    "statistic jump past its cutoff",
+    "spent": "{side} end of {name!r} is infinite: the statistic stays below its cutoff as far as numbers reach, some "
+    "{reach:.2g} standard errors from the estimate",
     "flat": "{side} end of {name!r} is infinite: the likelihood does not fall low enough, however far one goes",
     "infinite": "{side} end of {name!r} is infinite, as its estimate is (separation)",
     "failed": "{side} end of {name!r} was not found: the maximum over the other parameters was not reached",
@@ -81,10 +85,8 @@ class Curve:
         """Search one end."""
         if not self.marks and self.start is None:  # a fit with rows at their bound
             assert self.ground is not None
-            if exact is not None:
-                return End(np.nan, "rows")
             size = float(np.linalg.norm(self.c)) * 0.1
-            return seek_along_edge(self.ground, self.c, target, size)
+            return seek_along_edge(self.ground, self.c, target, size, exact)
         if not self.marks:
             found = yield from self.first()
             if found is None:
@@ -99,8 +101,8 @@ class Curve:
                 marks = [Mark(point.value, *root, point)]
         unit = float(abs(target) / marks[0].slope)
         found = yield from seek(self.ground, self.c, target, marks, self.floor, exact)
-        if found.reason in ("edge", "failed") and exact is None and self.start is None and can_follow(self.ground):
-            found = seek_along_edge(self.ground, self.c, target, unit)
+        if found.reason in ("edge", "failed") and self.start is None and can_follow(self.ground):
+            found = seek_along_edge(self.ground, self.c, target, unit, exact)
         elif found.reason == "failed" and not self.ground.lazy:
             found = creep(self.ground, self.c, target, marks[0], self.floor, exact)
         elif found.reason == "edge" and int(self.ground.free.sum()) > 1:  # of the ridge, which may go on along it
@@ -137,9 +139,9 @@ class Profile:
     def notes(self) -> tuple[str, ...]:
         """A sentence for every end that is not an ordinary one."""
         out = []
-        for (name, target, _), end in self.ends.items():
+        for key, end in self.ends.items():
             if end.reason in REASONS:
-                out.append("the " + REASONS[end.reason].format(side="lower" if target < 0 else "upper", name=name))
+                out.append(_sentence(key, end))
         return tuple(dict.fromkeys(out))
 
     @property
@@ -208,15 +210,15 @@ class Profile:
 
     def _warn(self, keys: Sequence[tuple[str, float, str]]) -> None:
         kinds = {"infinite": SeparationWarning, "flat": BoundaryWarning, "bound": BoundaryWarning,
-                 "edge": BoundaryWarning, "corner": BoundaryWarning,
+                 "edge": BoundaryWarning, "corner": BoundaryWarning, "jump": BoundaryWarning,
+                 "spent": BoundaryWarning,
                  "empty": BoundaryWarning, "failed": ConvergenceWarning,
                  "rows": ConvergenceWarning, "large": ConvergenceWarning}  # fmt: skip
         by_kind: dict[type[Warning], list[str]] = {}
         for key in keys:
-            reason = self.ends[key].reason
-            if reason in kinds:
-                text = REASONS[reason].format(side="lower" if key[1] < 0 else "upper", name=key[0])
-                by_kind.setdefault(kinds[reason], []).append("the " + text)
+            end = self.ends[key]
+            if end.reason in kinds:
+                by_kind.setdefault(kinds[end.reason], []).append(_sentence(key, end))
         for kind, texts in by_kind.items():
             more = f"; and {len(texts) - 3} more, see notes" if len(texts) > 3 else ""
             warnings.warn("; ".join(texts[:3]) + more, kind, stacklevel=frames_inside())
@@ -286,6 +288,12 @@ class Profile:
 
     def __repr__(self) -> str:
         return f"Profile({len(self.curves)} parameters: {', '.join(self.names[:8])}{'...' if self.names[8:] else ''})"
+
+
+def _sentence(key: tuple[str, float, str], end: End) -> str:
+    """What is to be said of an end that is not an ordinary one."""
+    side = "lower" if key[1] < 0 else "upper"
+    return "the " + REASONS[end.reason].format(side=side, name=key[0], reach=end.reach)
 
 
 def _trail(curve: Curve, targets: np.ndarray, side: int) -> Ask:

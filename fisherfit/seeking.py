@@ -39,11 +39,15 @@ class Mark:
 
 @dataclass(frozen=True, eq=False)
 class End:
-    """An end of an interval: its value, why it is what it is ("found" in the usual case), and the last mark."""
+    """An end of an interval: its value, why it is what it is ("found" in the usual case), and the last mark.
+
+    `reach` is how far from the maximum, in standard errors, an end was sought that is not there.
+    """
 
     value: float
     reason: str
     mark: Mark | None = None
+    reach: float = np.nan
 
 
 def deviance_root(ground: Ground, point: Point) -> tuple[float, float]:
