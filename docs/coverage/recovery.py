@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import fisherfit as ff
+from fisherfit.errors import DegenerateComponentWarning
 from fisherfit.mixtures.gaussian import Gaussian
 from fisherfit.mixtures.mixing import Mixing
 from fisherfit.mixtures.mixture import Mixture
@@ -62,7 +63,7 @@ def ours(x: np.ndarray, count: int, structure: str) -> tuple[float, float]:
         warnings.simplefilter("always")
         model = ff.GaussianMixture(count, covariance_type=structure, random_state=0, n_init=STARTS, n_jobs=1)
         result = model.fit(x).result_
-    bad = any(issubclass(w.category, ff.DegenerateComponentWarning) for w in caught)
+    bad = any(issubclass(w.category, DegenerateComponentWarning) for w in caught)
     return (np.nan, np.nan) if bad else (result.bic, result.llf)
 
 
