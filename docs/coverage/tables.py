@@ -29,6 +29,13 @@ One command draws, fits, counts and writes this page, in some minutes and always
 
    python docs/coverage/run.py
 
+Mixtures have a page of their own.
+
+.. toctree::
+   :maxdepth: 1
+
+   mixtures
+
 """
 LAWS_TEXT = """\
 The laws

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import _threads
-from ..errors import InputError, InputTypeError, RankWarning
+from ..errors import DegenerateComponentWarning, InputError, InputTypeError, RankWarning
 from ..mixtures.fitting import fit_mixture
 from ..mixtures.gaussian import Gaussian
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
+from ..mixtures.prior import SUPPORTED, Posterior, check_prior, prior_of
 from ..mixtures.starts import random_responsibilities, seeded
 from ..mixtures.structures import structure_of
 from ..table import Table
@@ -79,6 +80,12 @@ class GaussianMixture(Density):
         With ``verbose=1``, every how many steps one is printed.
     n_jobs : int, optional
         Threads; None for all cores.
+    prior : {None, "mclust"} or dict, default None
+        The conjugate prior of Fraley & Raftery (2007), as in mclust: the estimates are the mode of the posterior, which
+        there is even where the likelihood has no bound. For EII, VII, EEI, VEI, EVI, VVI, EEE, EEV, VEV and VVV. A
+        dictionary has any of ``shrinkage`` (0.01), ``mean``, ``dof`` and ``scale`` in place of the defaults. Standard
+        errors are by the curvature of the log-posterior; ``result_.llf`` and criteria are of the likelihood at the
+        mode, ``result_.log_posterior`` (without constants of the prior) is what was maximised.
 
     Attributes
     ----------
@@ -89,7 +96,7 @@ class GaussianMixture(Density):
     converged_ : bool
     n_iter_ : int
     lower_bound_ : float
-        Mean log-likelihood of a row.
+        Mean log-likelihood of a row; with a prior, that share of the log-posterior.
     lower_bounds_ : list of float
         The same after every step of the ascent.
     n_features_in_, feature_names_in_
@@ -129,6 +136,7 @@ class GaussianMixture(Density):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_jobs: int | None = None,
+        prior: Any = None,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -145,6 +153,7 @@ class GaussianMixture(Density):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_jobs = n_jobs
+        self.prior = prior
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> GaussianMixture:
         """Fit to the rows of X.
@@ -179,20 +188,30 @@ class GaussianMixture(Density):
             if not present.all():
                 x, weight = x[present], weight[present]
             check_distinct([x[:, j] for j in range(x.shape[1])], count)
+            name = structure_of(self.covariance_type, count, x.shape[1]).name
+            settings = check_prior(self.prior, name)
             begun = self._begun(x)
             components: Any
             components, dependent, notes = _components(
                 Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
             )
-            mixture = Mixture(
+            kind: type[Mixture] = Mixture
+            if settings is not None:
+                kept = None if dependent is None else dependent[0]
+                components = components.with_prior(prior_of(on_columns(settings, kept), components, weight))
+                kind = Posterior
+            mixture = kind(
                 components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
             )
             rng = random_generator(self.random_state)
+            called = self.covariance_type if settings is None else f"{self.covariance_type}, prior"
             fit = fit_mixture(
-                mixture, model=f"Gaussian mixture ({self.covariance_type})", rng=rng, n_init=int(self.n_init),
+                mixture, model=f"Gaussian mixture ({called})", rng=rng, n_init=int(self.n_init),
                 starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
                 tol=float(self.tol),
             )  # fmt: skip
+            if settings is None and name in SUPPORTED:
+                fit = replace(fit, warnings=tuple(map(with_remedy, fit.warnings)))
             fit = replace(fit, warnings=(*notes, *fit.warnings))
             attributes = self._attributes(mixture, fit, dependent, table.names)
         self._report_progress(fit)
@@ -224,7 +243,7 @@ class GaussianMixture(Density):
             "covariances_": covariances,
             "precisions_cholesky_": root,
             "precisions_": precisions_of(root, shape),
-            "lower_bound_": fit.result.llf / mixture.total,
+            "lower_bound_": (fit.result.llf + (fit.result.log_prior or 0.0)) / mixture.total,
             "lower_bounds_": [float(value) / mixture.total for value, _ in fit.climb.best.ascent.history],
             "n_features_in_": d,
             "rank_": components.d,
@@ -359,6 +378,23 @@ def _components(
         (kept, shift, matrix),
         ((text, RankWarning),),
     )
+
+
+def on_columns(settings: dict[str, Any], kept: np.ndarray | None) -> dict[str, Any]:
+    """The settings of a prior for the columns that are kept, where others depend on them."""
+    out = dict(settings)
+    if kept is not None:
+        if np.ndim(out.get("mean", 0.0)) == 1:
+            out["mean"] = np.asarray(out["mean"])[kept]
+        if np.ndim(out.get("scale", 0.0)) == 2:
+            out["scale"] = np.asarray(out["scale"])[np.ix_(kept, kept)]
+    return out
+
+
+def with_remedy(warning: tuple[str, Any]) -> tuple[str, Any]:
+    """A warning; that of a degenerate component says that a prior helps."""
+    message, kind = warning
+    return (f'{message}; or prior="mclust"' if kind is DegenerateComponentWarning else message), kind
 
 
 def matrix_of(table: Table, names: tuple[str, ...]) -> np.ndarray:

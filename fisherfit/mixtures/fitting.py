@@ -163,7 +163,7 @@ def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]
         told = "; ".join(sentence for _, sentence in best.trouble)
         out.append((
             f"every start ended with a degenerate component: {told}; try more starts (n_init), fewer components, "
-            "a structure with fewer parameters, or a prior",
+            "or a structure with fewer parameters",
             DegenerateComponentWarning,
         ))  # fmt: skip
     elif not result.converged:
@@ -214,11 +214,15 @@ def make_result(
         plogp = np.where(z > 0.0, z * np.log(z), 0.0).sum(axis=1)
         hardness = float(mixture.weight @ np.log(z.max(axis=1)))
     names = np.array(parameters.names)
+    prior = getattr(mixture, "log_prior", None)
+    log_prior = None if prior is None else float(prior(theta[None])[0])
     return MixtureResult(
-        parameters.names, parameters.values, covariance, parameters.supports, evaluation.loglik, theta.size,
+        parameters.names, parameters.values, covariance, parameters.supports,
+        evaluation.loglik - (log_prior or 0.0), theta.size,
         observations(mixture), mixture.mixing.count, -float(mixture.weight @ plogp), hardness, model, "observed",
         best.converged, best.n_iter, best.decrement, best.history, maxima_of(found),
         boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
+        log_prior=log_prior,
     )  # fmt: skip
 
 

@@ -30,12 +30,13 @@ WIDE = 40  # dimensions from which z is used
 
 @dataclass(frozen=True, eq=False)
 class _Gaussian:
-    """The fields of `Gaussian`: working rows (d, n), the structure, the frame, names of the columns."""
+    """The fields of `Gaussian`: working rows (d, n), the structure, the frame, names of the columns, a prior."""
 
     u: np.ndarray
     structure: Structure
     frame: Frame
     names: tuple[str, ...]
+    prior: Any = None
 
 
 class Gaussian(_Gaussian):
@@ -79,7 +80,13 @@ class Gaussian(_Gaussian):
     @classmethod
     def _of(cls, u: np.ndarray, like: Gaussian) -> Gaussian:
         out = cls.__new__(cls)
-        _Gaussian.__init__(out, u, like.structure, like.frame, like.names)
+        _Gaussian.__init__(out, u, like.structure, like.frame, like.names, like.prior)
+        return out
+
+    def with_prior(self, prior: Any) -> Gaussian:
+        """The same components with a `Prior`, which the M-step then takes account of."""
+        out = type(self).__new__(type(self))
+        _Gaussian.__init__(out, self.u, self.structure, self.frame, self.names, prior)
         return out
 
     @property
@@ -125,6 +132,8 @@ class Gaussian(_Gaussian):
     def update(self, phi: np.ndarray, sums: np.ndarray) -> np.ndarray:
         """The M-step: means, and covariances of the structure."""
         n, mean, scatter = self.at(phi).moments(sums)
+        if self.prior is not None:
+            n, mean, scatter = self.prior.added(n, mean, scatter)
         q = self.structure.axes_of(self.structure.unpack(phi)[2]) if self.structure.axes == "orthogonal" else None
         return self._maximum(n, mean, scatter, q)
 
@@ -234,7 +243,12 @@ class Gaussian(_Gaussian):
         return out
 
     def narrowness(self, phi: np.ndarray) -> np.ndarray:
-        """The least variance of every component in any direction, in thousandths of that of all rows: (K,)."""
+        """The least variance of every component in any direction, in thousandths of that of all rows: (K,).
+
+        With a prior, infinity: how narrow a component may be, that says.
+        """
+        if self.prior is not None:
+            return np.full(self.count, np.inf)
         root = self.at(phi[None]).root[0]
         return np.array([np.linalg.eigvalsh(self._relative(own))[0] for own in root]) * 1e3
 

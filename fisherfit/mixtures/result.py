@@ -25,7 +25,8 @@ class MixtureResult:
     found, each with the number of starts that led to it. `boundary` names parameters on the edge of their space and
     `unidentified` those that the data do not determine; neither have standard errors.
     `nobs` is the n of BIC: the sum of the weights of the rows. `entropy` is -sum w_i sum_k z_ik log z_ik, and
-    `hardness` sum w_i log max_k z_ik.
+    `hardness` sum w_i log max_k z_ik. With a prior, `log_prior` is its logarithm at the estimates without the
+    constant, None without one; `history` and `maxima` are then of the log-posterior, `llf` is of the likelihood.
     """
 
     names: tuple[str, ...]
@@ -48,6 +49,12 @@ class MixtureResult:
     notes: tuple[str, ...] = ()
     boundary: tuple[str, ...] = ()
     unidentified: tuple[str, ...] = ()
+    log_prior: float | None = None
+
+    @property
+    def log_posterior(self) -> float | None:
+        """llf + log_prior, which the estimates maximise; None without a prior."""
+        return None if self.log_prior is None else self.llf + self.log_prior
 
     @property
     def certificate(self) -> Certificate:
@@ -194,6 +201,9 @@ class MixtureSummary(Summary):
             ("Certificate", f"within {r.certificate.max_se_error:.0e} se{digits}"),
             ("Starts at it", number(r.maxima[0][1] if r.maxima else 0)),
         ]
+        if r.log_posterior is not None:
+            left.append(("Log-prior", number(r.log_prior)))
+            right.append(("Log-posterior", number(r.log_posterior)))
         return left, right
 
 

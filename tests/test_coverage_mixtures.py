@@ -1,0 +1,113 @@
+"""The page on coverage for mixtures: it is that of its results, cells that are off have reasons, and commands run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import fisherfit as ff
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "coverage"
+
+
+@pytest.fixture
+def modules(monkeypatch):
+    """The modules of the folder, which are scripts beside each other."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    import mixture_laws
+    import mixture_page
+    import mixtures
+    import recovery
+
+    return mixture_laws, mixtures, recovery, mixture_page
+
+
+def test_the_page_is_that_of_the_results(modules):
+    laws, mixtures, _, page = modules
+    coverage, recovery = (json.loads((FOLDER / name).read_text()) for name in ("mixtures.json", "recovery.json"))
+    assert page.page(coverage, recovery) == (FOLDER / "mixtures.rst").read_text(encoding="utf-8")
+    found = {(r["law"], r["n"], r["se"], r["of"]) for r in coverage}
+    assert found == {
+        (law.name, n, kind, of)
+        for law in laws.LAWS.values()
+        for n in mixtures.SIZES
+        for kind in mixtures.KINDS
+        for of in law.truth
+    }
+    assert len({(r["k"], r["structure"], r["separation"], r["n"], r["round"]) for r in recovery}) == len(recovery)
+
+
+def test_what_is_far_has_a_reason(modules):
+    _, mixtures, _, page = modules
+    ends = np.array([[1.0, 2.0]] * 50)
+    record = mixtures.record("normal, apart", 1000, "observed", "weight[0]", 0.4, np.arange(50.0), np.ones(50), ends)
+    assert (record["coverage"], record["above"], record["open"]) == (0.0, 1.0, 0)
+    with pytest.raises(KeyError, match="normal, apart"):
+        page.cell(record, [])
+
+
+def test_intervals_of_one_data_set_by_scipy(modules):
+    """The intervals that are counted, of a fit, from differences of the likelihood."""
+    laws, mixtures, *_ = modules
+    law = laws.LAWS["normal, apart"]
+    estimate, error, ends = mixtures.one(law, np.random.default_rng(4), 200)
+    x = law.draw(np.random.default_rng(4), 200)[0][:, 0]
+
+    def loss(p):
+        return -np.log(density(p, x)).sum()
+
+    p, steps = estimate, 1e-3 * np.eye(5)
+    hessian = np.array([
+        [(loss(p + a + b) - loss(p + a - b) - loss(p - a + b) + loss(p - a - b)) / 4e-6 for b in steps] for a in steps
+    ])  # fmt: skip
+    slopes = np.array([(loss(p + a) - loss(p - a)) / 2e-3 for a in steps])
+    inverse = np.linalg.inv(hessian)
+    np.testing.assert_allclose(error[0], np.sqrt(np.diag(inverse)), rtol=1e-3)
+    assert np.abs(slopes * error[0]).max() < 1e-3
+    np.testing.assert_allclose(ends[0, 1], p[1] + 1.959964 * np.array([-1.0, 1.0]) * error[0, 1], rtol=1e-5)
+    rows = np.stack([
+        (np.log(density(p + a, x)) - np.log(density(p - a, x))) / 2e-3 for a in steps
+    ])  # fmt: skip
+    np.testing.assert_allclose(error[1], np.sqrt(np.diag(inverse @ (rows @ rows.T) @ inverse)), rtol=1e-3)
+
+
+def density(p, x):
+    """The density of the mixture at rows."""
+    return p[0] * stats.norm(p[1], np.sqrt(p[3])).pdf(x) + (1.0 - p[0]) * stats.norm(p[2], np.sqrt(p[4])).pdf(x)
+
+
+def test_labels_are_matched(modules):
+    _, mixtures, *_ = modules
+    assert [mixtures.swapped(name) for name in ("weight[0]", "cov[1,x1,x0]", "x0[0]")] == [
+        "weight[1]", "cov[0,x1,x0]", "x0[1]",
+    ]  # fmt: skip
+
+
+def test_what_is_drawn_for_recovery(modules):
+    """Moments of the components, and the emulated fit: a likelihood no higher than the maximum, the same BIC there."""
+    _, _, recovery, _ = modules
+    for structure in recovery.STRUCTURES:
+        x = recovery.draw(np.random.default_rng(2), 1, structure, 3.0, 40_000)
+        np.testing.assert_allclose(np.cov(x.T), recovery.covariances(structure)[0], atol=0.05)
+    x = recovery.draw(np.random.default_rng(2), 2, "VVV", 5.0, 300)
+    labels = (x[:, 0] > 2.5).astype(int)
+    bic, value = recovery.as_mclust(x, labels, 2, "VVV")
+    model = ff.GaussianMixture(2, random_state=0).fit(x)
+    assert 0.0 <= model.result_.llf - value < 0.05
+    assert bic + 2.0 * value == pytest.approx(model.result_.bic + 2.0 * model.result_.llf, rel=1e-12)
+
+
+@pytest.mark.slow
+def test_trials(tmp_path):
+    for script, results in (("mixtures.py", "mixtures.json"), ("recovery.py", "recovery.json")):
+        command = [sys.executable, str(FOLDER / script), "--quick", "--out", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found = json.loads((tmp_path / results).read_text())
+        assert set(found[0]) == set(json.loads((FOLDER / results).read_text())[0])
