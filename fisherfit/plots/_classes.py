@@ -160,7 +160,7 @@ def regression_lines(
     mean = model.predict(grid, *scalar, kind="components")
     shares, x = np.asarray(model.weights_, float), np.asarray(table.column(name).values, float)
     if levels is not None:  # side by side, so that points of different components do not hide each other
-        x = x + np.linspace(-0.18, 0.18, len(shares))[z.argmax(axis=1)]
+        x = x + 0.06 * (z.argmax(axis=1) - 0.5 * (len(shares) - 1))
     seen = np.isfinite(x) & np.isfinite(response) & np.isfinite(z).all(axis=1)
     ax = axes(ax)
     by_component(ax, x[seen], response[seen], z[seen], ["_rows"] * len(shares))

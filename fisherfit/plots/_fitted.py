@@ -141,9 +141,11 @@ def by_component(ax: Any, x: np.ndarray, y: np.ndarray, z: np.ndarray, labels: l
 
 def legend(ax: Any, entries: int, **settings: Any) -> None:
     """A legend without a frame line that lets what lies below shine through; in columns where it is long."""
+    handles, labels = ax.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: labels[i] != "observed")
     ax.legend(
-        fontsize="small", framealpha=0.75, edgecolor="none", ncols=1 if entries <= 7 else 2, title_fontsize="small",
-        **settings,
+        [handles[i] for i in order], [labels[i] for i in order], fontsize="small", framealpha=0.75, edgecolor="none",
+        ncols=1 if entries <= 7 else 2, title_fontsize="small", **settings,
     )  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def density(
     sample_weight : array of shape (n,) or column name, optional
         As in ``fit``.
     bins : int, optional
-        Number of classes of the histogram; by default by the rule of Freedman & Diaconis (1981).
+        Number of classes of the histogram; by default 2 sqrt(n), but from 8 to 80.
     ax : matplotlib.axes.Axes, optional
         Where to draw; by default axes of their own.
 
@@ -96,7 +96,7 @@ def _curve(ax: Any, one: Marginal, share: np.ndarray, x: np.ndarray, weight: np.
     assert one.density is not None
     low, high = float(x.min()), float(x.max())
     height, edges = np.histogram(x, _classes(x, weight, bins), weights=weight, density=True)
-    ax.stairs(height, edges, fill=True, color=GREY, alpha=0.35, label="observed", zorder=1)
+    ax.stairs(height, edges, fill=True, color=GREY, alpha=0.45, label="observed", zorder=1)
     s, reach = one.support, 0.06 * (high - low)
     grid = np.union1d(np.linspace(low - reach, high + reach, 400), np.quantile(x, np.linspace(0.0, 1.0, 200)))
     grid = grid[~s.outside(grid)]
@@ -114,17 +114,22 @@ def _curve(ax: Any, one: Marginal, share: np.ndarray, x: np.ndarray, weight: np.
 
 
 def _classes(x: np.ndarray, weight: np.ndarray, bins: int | None) -> np.ndarray:
-    """Edges of the classes: of width 2 IQR n^(-1/3), but no fewer than 8 and no more than 80."""
+    """Edges of 2 sqrt(n) classes, but no fewer than 8 and no more than 80; their number is for data of many modes.
+
+    Of rounded values every class holds equally many, so that rounding makes no teeth.
+    """
     low, high = float(x.min()), float(x.max())
     if high <= low:
         return np.array([low - 0.5, low + 0.5])
-    if bins is None:
-        order = np.argsort(x, kind="stable")
-        at = np.cumsum(weight[order]) / weight.sum()
-        spread = float(x[order][np.searchsorted(at, 0.75)] - x[order][np.searchsorted(at, 0.25)])
-        width = 2.0 * spread * float(weight.sum()) ** (-1.0 / 3.0)
-        bins = int(np.clip(np.ceil((high - low) / width) if width > 0.0 else 80, 8, 80))
-    return np.linspace(low, high, int(bins) + 1)
+    if bins is not None:
+        return np.linspace(low, high, int(bins) + 1)
+    count = int(np.clip(np.ceil(2.0 * np.sqrt(weight.sum())), 8, 80))
+    distinct = np.unique(x)
+    unit = float(np.diff(distinct).min())
+    if distinct.size <= 0.5 * x.size and (high - low) / unit <= 10.0 * count:
+        width = np.ceil((high - low) / count / unit - 1e-9) * unit
+        return low - 0.5 * unit + width * np.arange(np.ceil((high - low + unit) / width - 1e-9) + 1.0)
+    return np.linspace(low, high, count + 1)
 
 
 def _counts(ax: Any, one: Marginal, share: np.ndarray, x: np.ndarray, weight: np.ndarray, bins: int | None) -> None:
@@ -136,7 +141,7 @@ def _counts(ax: Any, one: Marginal, share: np.ndarray, x: np.ndarray, weight: np
     width = 1 if high - low < WIDE and bins is None else max(1, -(-(high - low) // (bins or 50)))
     edges = np.arange(low, high + 1 + width, width) - 0.5
     height, _ = np.histogram(x, edges, weights=weight / weight.sum())
-    ax.bar(edges[:-1] + 0.5 * width, height / width, width=0.8 if width == 1 else width, color=GREY, alpha=0.4,
+    ax.bar(edges[:-1] + 0.5 * width, height / width, width=0.8 if width == 1 else width, color=GREY, alpha=0.45,
            linewidth=0, label="observed", zorder=1)  # fmt: skip
     values = np.arange(low, high + 1.0) if high - low < 2000 else np.unique(np.linspace(low, high, 1000).round())
     parts = share[:, None] * one.density(values)
@@ -154,7 +159,7 @@ def _levels(ax: Any, one: Marginal, share: np.ndarray, observed: np.ndarray) -> 
     """Probabilities of the levels of a column of categories, stacked by component, before the observed shares."""
     assert one.tables is not None
     at, bottom = np.arange(len(one.levels)), np.zeros(len(one.levels))
-    ax.bar(at, observed, width=0.86, color=GREY, alpha=0.4, linewidth=0, label="observed", zorder=1)
+    ax.bar(at, observed, width=0.86, color=GREY, alpha=0.45, linewidth=0, label="observed", zorder=1)
     for k, row in enumerate(share[:, None] * one.tables):
         ax.bar(at, row, width=0.5, bottom=bottom, color=colour(k), alpha=0.9, linewidth=0, label=named(k, share[k]),
                zorder=2)  # fmt: skip

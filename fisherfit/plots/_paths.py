@@ -192,7 +192,7 @@ def likelihood_trace(model: Any, ax: Axes | None = None) -> Axes:
     loglik, decrement = np.array(history, float).T
     step = np.arange(loglik.size)
     gap = np.nanmax(loglik) - loglik
-    rounding = float(np.finfo(float).eps * max(abs(np.nanmax(loglik)), 1.0))
+    rounding = 8.0 * float(np.finfo(float).eps * max(abs(np.nanmax(loglik)), 1.0))
     ax = axes(ax)
     shown = gap > rounding
     ax.plot(step[shown], gap[shown], color=BLUE, linewidth=1.6, marker="o", markersize=4.5,
