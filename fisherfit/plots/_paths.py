@@ -73,7 +73,8 @@ def bic_curves(
     count = np.asarray(table["n_components"], int)
     names = [_text(tuple(row)) for row in table[settings].astype(object).to_numpy()] if settings else [""] * len(table)
     fine = np.asarray(table["converged"], bool) if "converged" in table.columns else np.ones(len(table), bool)
-    ax = axes(ax)
+    many = len(set(names)) + 1
+    ax = axes(ax, (7.6 if many > 8 else 6.0, 4.2))
     for i, name in enumerate(dict.fromkeys(names)):
         mine = np.array([other == name for other in names])
         every = np.unique(count[mine])
@@ -90,17 +91,22 @@ def bic_curves(
     chosen = f"{count[top]}, {names[top]}" if names[top] else f"{count[top]}"
     ax.plot([count[top]], [value[top]], "o", markersize=13, markerfacecolor="none", markeredgecolor=ink(ax),
             markeredgewidth=1.3, linestyle="none", label=f"smallest: {chosen}", zorder=3)  # fmt: skip
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(_whole())
     ax.set_xlabel("number of components")
     words = {"icl_entropy": "ICL (entropy)"}
     ax.set_ylabel(f"{words.get(criterion, criterion.upper())} (small is good)")
-    many = len(set(names)) + 1
     if many > 8:
-        ax.figure.set_size_inches(max(ax.figure.get_size_inches()[0], 7.6), ax.figure.get_size_inches()[1])
         ax.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
     else:
         legend(ax, many, loc="best")
     return ax
+
+
+def _whole() -> Any:
+    """Ticks at whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True)
 
 
 def _least(value: np.ndarray, rows: np.ndarray) -> int:
@@ -203,7 +209,7 @@ def likelihood_trace(model: Any, ax: Axes | None = None) -> Axes:
     ax.axhline(rounding, color=GREY, linewidth=1.0, linestyle=(0, (1, 2)), label="rounding of the log-likelihood")
     ax.set_yscale("log")
     ax.set_xlim(-0.3, max(step[-1], 1) + 0.3)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.set_major_locator(_whole())
     ax.set_xlabel("step")
     ax.set_ylabel("nats")
     legend(ax, 3, loc="best")
