@@ -8,21 +8,30 @@ in a script; a notebook shows it. Those about rows take ``model.diagnostics(X, y
 matplotlib is not a requirement of fisherfit: ``pip install fisherfit[plot]``.
 """
 
+from ._classes import posterior_rootogram, regression_lines
 from ._geometry import kl_balls
+from ._mixtures import density, ellipses
 from ._models import coefficients, effect, profile
 from ._optimisers import paths, trace
+from ._paths import bic_curves, likelihood_trace
 from ._predicted import calibration, rootogram
 from ._residuals import influence, qq, residuals, worm
 
 __all__ = [
+    "bic_curves",
     "calibration",
     "coefficients",
+    "density",
     "effect",
+    "ellipses",
     "influence",
     "kl_balls",
+    "likelihood_trace",
     "paths",
+    "posterior_rootogram",
     "profile",
     "qq",
+    "regression_lines",
     "residuals",
     "rootogram",
     "trace",

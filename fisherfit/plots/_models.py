@@ -103,7 +103,8 @@ def profile(traces: Any, name: str, level: float = 0.95, ax: Axes | None = None)
     Parameters
     ----------
     traces : object with ``trace(name)``
-        What ``model.profile(...)`` returns: ``trace`` is a table with the columns ``value`` and ``tau``.
+        What ``model.profile(...)`` returns, of a `GLM` or of a mixture: ``trace`` is a table with the columns ``value``
+        and ``tau``.
     name : str
         The coefficient.
     level : float, default 0.95
@@ -118,6 +119,9 @@ def profile(traces: Any, name: str, level: float = 0.95, ax: Axes | None = None)
     level = check_level(level)
     if not callable(getattr(traces, "trace", None)):
         raise InputTypeError(f"a profile is drawn from model.profile(X, y), not from {type(traces).__name__}")
+    known = getattr(traces, "names", None)
+    if known is not None and name not in known:
+        raise InputError(f"there is no profile of {name!r}; there are those of {', '.join(map(repr, known))}")
     table = traces.trace(name)
     value, tau = np.asarray(table["value"], float), np.asarray(table["tau"], float)
     order = np.argsort(value)

@@ -12,6 +12,9 @@ import numpy as np
 from ..errors import InputTypeError
 
 BLUE, RED, GREY, INK, BAND = "#0072B2", "#D55E00", "#8A8A8A", "#222222", "#9CC9E3"
+COLOURS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # of components, in their order
+DASHES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))  # where colours begin again
+MARKERS = "osD^vP"
 MOST = 20_000  # points that are drawn; beyond, a share of them and all that are extreme
 
 
@@ -28,6 +31,21 @@ def axes(ax: Any, size: tuple[float, float] = (6.0, 4.2)) -> Any:
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     return ax
+
+
+def colour(k: int) -> str:
+    """The colour of component k."""
+    return COLOURS[k % len(COLOURS)]
+
+
+def dash(k: int) -> Any:
+    """The kind of line of component k, which differs where colours are used again."""
+    return DASHES[k // len(COLOURS) % len(DASHES)]
+
+
+def ink(ax: Any) -> Any:
+    """What stands out on these axes, be they light or dark: the colour of their labels."""
+    return ax.xaxis.label.get_color()
 
 
 def dots(ax: Any, x: np.ndarray, y: np.ndarray, extreme: np.ndarray | None = None) -> None:
