@@ -43,7 +43,7 @@ from .families import (
 from .links import Power
 
 if TYPE_CHECKING:
-    from . import checks, datasets, optimize, plots
+    from . import checks, datasets, geometry, optimize, plots
     from .anova_table import anova
     from .errors import ConvergenceWarning
     from .estimators.gaussian_mixture import GaussianMixture
@@ -97,6 +97,7 @@ __all__ = [
     "checks",
     "datasets",
     "families",
+    "geometry",
     "links",
     "optimize",
     "plots",
@@ -108,7 +109,7 @@ _LATER = {
     "ConvergenceWarning": ".errors", "GaussianMixture": ".estimators.gaussian_mixture",
     "GroupedGLM": ".estimators.grouped", "MixtureModel": ".estimators.mixture_model",
     "MixtureRegressor": ".estimators.mixture_regressor", "anova": ".anova_table",
-    "check_family": ".family_checks", "checks": "", "datasets": "", "optimize": "",
+    "check_family": ".family_checks", "checks": "", "datasets": "", "geometry": "", "optimize": "",
     "plots": "", "warmup": ".warming",
 }  # fmt: skip
 

@@ -87,6 +87,7 @@ LAYERS = [
     {"calibrated"},
     {"checks"},
     {"optimize"},
+    {"geometry"},
     {"mixtures"},
     {"plots"},
     {"estimators"},

@@ -312,3 +312,80 @@ def test_wrong_input_is_refused(fits):
         with pytest.raises((ff.InputError, ff.InputTypeError), match=message):
             case()
     assert not plt.get_fignums()
+
+
+# families and optimisers
+
+
+def test_kl_balls_are_what_they_say():
+    """Every point of an outline is at the radius; the ellipse at the second-order radius; the circle is Euclidean."""
+    centres = [(-2.0, 0.5), (1.0, 2.0)]
+    ax = ff.plots.kl_balls("normal", centres, radius=0.2, euclidean=0.3)
+    balls, ellipses, circles = (
+        [line for line in ax.lines if line.get_label() in names]
+        for names in (
+            ("KL ball", "_ball"),
+            ("½ d′Fd, the Fisher ellipse", "_ellipse"),
+            ("Euclidean ball", "_euclidean"),
+        )
+    )
+    assert [len(found) for found in (balls, ellipses, circles)] == [2, 2, 2]
+    for (m, s), ball, ellipse, circle in zip(centres, balls, ellipses, circles, strict=True):
+        mu, sigma = ball.get_data()
+        kl = np.log(sigma / s) + (s**2 + (mu - m) ** 2) / (2.0 * sigma**2) - 0.5
+        np.testing.assert_allclose(kl, 0.2, rtol=1e-6)
+        mu, sigma = ellipse.get_data()
+        np.testing.assert_allclose(0.5 * ((mu - m) ** 2 + 2.0 * (sigma - s) ** 2) / s**2, 0.2, rtol=1e-12)
+        np.testing.assert_allclose(np.hypot(*(np.array(circle.get_data()) - [[m], [s]])), 0.3, rtol=1e-12)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("mu", "sigma")
+    other = plt.subplots()[1]
+    p = ff.geometry.Distribution("beta", mu=0.2, phi=4.0)
+    assert ff.geometry.plot_kl_balls("beta", [p], radius=[0.05, 0.2], parameters=("mu", "phi"), ax=other) is other
+    assert len(other.lines) == 2 * 2 + 1  # two radii, the centre, no circle
+    with pytest.raises(ff.InputError, match="radius"):
+        ff.plots.kl_balls("normal", centres, radius=0.0)
+    with pytest.raises(ff.InputError, match="other parameters"):
+        ff.plots.kl_balls("beta", [p], parameters=("mu", "sigma"))
+    with pytest.raises(ff.InputError, match="pairs of"):
+        ff.plots.kl_balls("normal", [(1.0, 2.0, 3.0)])
+
+
+class Run:
+    """What the figures need of a result."""
+
+    def __init__(self, method, values):
+        self.method = method
+        a = np.asarray(values, float)
+        self.history = pd.DataFrame(
+            {"iteration": np.arange(a.size), "loglik": -(a**2), "decrement": a**2, "a": a, "b": -a}
+        )
+
+
+def test_paths_and_traces():
+    fast, slow = Run("scoring", [3.0, 0.5, 0.0]), Run("gradient", [3.0, 2.0, 1.0, 0.5])
+    ax = ff.plots.paths([fast, slow], loglik=lambda a, b: -(a**2) - b**2)
+    np.testing.assert_array_equal(lines(ax, "scoring")[0].get_xydata(), fast.history[["a", "b"]].to_numpy())
+    np.testing.assert_array_equal(lines(ax, "gradient")[0].get_xydata(), slow.history[["a", "b"]].to_numpy())
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("a", "b")
+    (contours,) = (c for c in ax.collections if isinstance(c, mpl.contour.ContourSet))
+    height = {round(float(level), 6): path for level, path in zip(contours.levels, contours.get_paths(), strict=True)}
+    # 1 nat below the top, which is 0 near the middle of the plane, is the circle of radius 1
+    np.testing.assert_allclose(np.hypot(*height[1.0].vertices.T), 1.0, atol=0.01)
+    ax = ff.geometry.plot_trace({"one": fast, "two": slow}, "gap")
+    np.testing.assert_array_equal(lines(ax, "two")[0].get_xydata(), [[0, 9], [1, 4], [2, 1], [3, 0.25]])
+    np.testing.assert_array_equal(lines(ax, "one")[0].get_xydata(), [[0, 9], [1, 0.25]])  # the best one has no gap
+    assert ax.get_yscale() == "log"
+    ax = ff.plots.trace([fast, fast.history], "loglik")
+    assert len(ax.lines) == 2
+    assert ax.get_yscale() == "linear"
+    assert ff.geometry.plot_paths is ff.plots.paths
+    with pytest.raises(ff.InputError, match="'norm' is not known"):
+        ff.plots.trace(fast, "norm")
+    with pytest.raises(ff.InputError, match="no column 'c'"):
+        ff.plots.paths(fast, parameters=("a", "c"))
+    with pytest.raises(ff.InputError, match="no column 'seconds'"):
+        ff.plots.trace(fast, against="seconds")
+    with pytest.raises(ff.InputTypeError, match="no `history`"):
+        ff.plots.paths(3.0)
+    with pytest.raises(ff.InputError, match="is empty"):
+        ff.plots.trace(fast.history[:0])
