@@ -26,6 +26,7 @@ WIDE = 120  # parameters from which maxima are sought by EM alone
 FINALISTS, LONG = 3, 40  # then so many points make so many more steps
 PASSES = 60  # steps of EM with a sample's information at the most
 DISTANT, QUICK = 0.1, 8  # where the sample's information is taken anew, if the way there was longer
+CHEAP = 6.0  # steps of EM that the information may cost where Newton's steps are taken from the sample's maximum on
 DEAR = 5e12  # multiplications for the information of all units, above which the sample's stands for it
 
 
@@ -125,7 +126,8 @@ def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_
             points = halve(first, points, steps, max(FINALISTS, int(len(points) / division)))
         theta = halve(sample, points[:FINALISTS], LONG, 1)[0]
     history: list[tuple[float, float]] = []
-    if not small:
+    quick = dearness(mixture) <= CHEAP  # Newton's steps with the information of all units
+    if not small and not quick:
         metric = scaled(sample, mixture, theta)
         theta, history = approach(mixture, metric, theta, tol=DISTANT, max_iter=min(max_iter, PASSES))
         if len(history) > QUICK:
@@ -144,7 +146,7 @@ def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_
             theta,
             max_iter=max_iter,
             tol=tol if small else max(tol, 1e-14),
-            mu=1e-3 if small else 0.0,
+            mu=1e-3 if small else 0.0 if history else 1e-6,
             first=len(history),
         )
         ascent = replace(ascent, history=(*history, *ascent.history))
@@ -152,6 +154,12 @@ def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_
     if not np.array_equal(ordered, ascent.theta):
         ascent = relocated(mixture, ascent, ordered)
     return chosen([Run(ascent, troubles(mixture, ascent), hits)])
+
+
+def dearness(mixture: Mixture) -> float:
+    """What the information of all units costs, in steps of EM."""
+    own: float = getattr(mixture.components, "dearness", np.inf)
+    return own
 
 
 def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]:
@@ -209,14 +217,11 @@ def make_result(
     if covariance is not None:
         covariance[touched | blurred, :] = np.nan
         covariance[:, touched | blurred] = np.nan
-    z = mixture.posterior(theta)
-    with np.errstate(all="ignore"):
-        plogp = np.where(z > 0.0, z * np.log(z), 0.0).sum(axis=1)
-        hardness = float(mixture.weight @ np.log(z.max(axis=1)))
+    entropy, hardness = mixture.entropies(theta)
     names = np.array(parameters.names)
     return MixtureResult(
         parameters.names, parameters.values, covariance, parameters.supports, evaluation.loglik, theta.size,
-        observations(mixture), mixture.mixing.count, -float(mixture.weight @ plogp), hardness, model, "observed",
+        observations(mixture), mixture.mixing.count, entropy, hardness, model, "observed",
         best.converged, best.n_iter, best.decrement, best.history, maxima_of(found),
         boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
     )  # fmt: skip

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .gaussian_rows import GaussianPoint
 
 MOST = 12_000  # monomials up to which they are used
-STEEP = 1e4  # largest number that cancels in T up to which they are used
+STEEP = 2e4  # largest number that cancels in T up to which they are used
 TILE = 2**18  # numbers of monomials that are held at a time
 
 

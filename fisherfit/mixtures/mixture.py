@@ -175,6 +175,22 @@ class Mixture:
         point = self.components.at(phi)
         return np.concatenate(self._each(lambda a, b: self._block(point, psi, a, b, False)[1][0].T))
 
+    def entropies(self, theta: np.ndarray) -> tuple[float, float]:
+        """Of the posteriors z, the weighted sums over units of - sum_k z_k log z_k and of log max_k z_k."""
+        psi, phi = self.split(theta[None])
+        point = self.components.at(phi)
+
+        def task(start: int, stop: int) -> np.ndarray:
+            z = self._block(point, psi, start, stop, False)[1][0]
+            weight = self.weight[start:stop]
+            hard = np.log(z.max(axis=0))
+            soft = (z * np.log(np.maximum(z, 1e-300))).sum(axis=0)
+            return np.array([-float(soft @ weight), float(hard @ weight)])
+
+        with np.errstate(all="ignore"):
+            entropy, hardness = self._sum(task, 1)
+        return float(entropy), float(hardness)
+
     def unit_logliks(self, theta: np.ndarray) -> np.ndarray:
         """log sum_k pi_k f_k of every unit, without its weight: (units,)."""
         psi, phi = self.split(theta[None])
