@@ -66,10 +66,9 @@ def mixed(steps: list[np.ndarray], changes: list[np.ndarray], residual: np.ndarr
     return np.asarray(residual - (np.stack(steps, axis=1) + matrix) @ mix)
 
 
-def scaled(sample: Mixture, mixture: Mixture, theta: np.ndarray) -> MixtureEvaluation:
+def scaled(here: MixtureEvaluation, sample: Mixture, mixture: Mixture) -> MixtureEvaluation:
     """The evaluation of a sample, scaled to the total weight of all units."""
     share = mixture.total / sample.total
-    here = sample.evaluate(theta)
     return MixtureEvaluation(here.loglik * share, here.score * share, here.complete * share, here.observed * share)
 
 

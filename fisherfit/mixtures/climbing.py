@@ -108,6 +108,7 @@ def climb(
     tol: float = 1e-20,
     rounds: Sequence[tuple[int, float]] = ROUNDS,
     moves: int = MOVES,
+    fewest: int = FEWEST,
 ) -> Climb:
     """Follow starts (points theta) up; the best admissible maximum wins, among equals the one found first.
 
@@ -123,11 +124,13 @@ def climb(
         Steps of EM that the starts make together, and by what their number is divided.
     moves : int
         Rounds of moves out of the best maximum found, at the most.
+    fewest : int
+        Starts that remain after the rounds, at the least.
     """
     theta = np.stack(starts)
     theta = theta[np.isfinite(theta).all(axis=1)] if np.isfinite(theta).all(axis=1).any() else theta
     for steps, division in rounds if len(theta) > 1 else ():
-        theta = halve(mixture, theta, steps, max(FEWEST, int(len(theta) / division)))
+        theta = halve(mixture, theta, steps, max(fewest, int(len(theta) / division)))
     atlas = Atlas(mixture)
     for point in theta:
         atlas.follow(point, max_iter=max_iter, tol=tol)

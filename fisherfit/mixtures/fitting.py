@@ -24,8 +24,11 @@ METRIC = 20_000  # units of the latter, at the least
 ROUNDS = ((4, 2.0), (8, 2.0), (12, 1.5))  # as in `climbing`: a large sample has fewer maxima
 WIDE = 120  # parameters from which maxima are sought by EM alone
 FINALISTS, LONG = 3, 40  # then so many points make so many more steps
+SHORTER = 12  # or so many, before steps with the information of the sample where that costs little
+SHORT, FEW_MERGED = ((3, 2.0), (5, 2.0)), 300  # for two components: rounds, and units merged hierarchically
 PASSES = 60  # steps of EM with a sample's information at the most
 DISTANT, QUICK = 0.1, 8  # where the sample's information is taken anew, if the way there was longer
+CHEAP = 6.0  # steps of EM that the information may cost where Newton's steps are taken from the sample's maximum on
 DEAR = 5e12  # multiplications for the information of all units, above which the sample's stands for it
 
 
@@ -76,7 +79,10 @@ def fit_mixture(
         More components than units that have weight, or than distinct rows.
     """
     check_units(mixture)
-    if len(starts):
+    if len(starts) and mixture.units >= LARGE:
+        points = [mixture.start(r) for r in starts]
+        found = climb_large(mixture, n_init, rng, max_iter=max_iter, tol=tol, starts=points)
+    elif len(starts):
         found = climb(mixture, [mixture.start(r) for r in starts], max_iter=max_iter, tol=tol, rounds=(), moves=0)
     elif mixture.units >= LARGE:
         found = climb_large(mixture, n_init, rng, max_iter=max_iter, tol=tol)
@@ -105,53 +111,92 @@ def check_units(mixture: Mixture) -> None:
             raise InputError(f"n_components={k} is more than the {distinct} distinct rows; use fewer components")
 
 
-def climb_large(mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_iter: int, tol: float) -> Climb:
-    """Starts and maxima on a sample of the units; from the best of these the way up for all."""
+def climb_large(
+    mixture: Mixture, n_init: int, rng: np.random.Generator, *, max_iter: int, tol: float,
+    starts: Sequence[np.ndarray] = (),
+) -> Climb:  # fmt: skip
+    """Starts and maxima on a sample of the units; from the best of these the way up for all.
+
+    `starts` are points theta to begin from instead; the sample is then climbed from each of them.
+    """
     alive = rng.permutation(np.flatnonzero(mixture.weight > 0.0))
-    k, p = mixture.mixing.count, mixture.size
+    p = mixture.size
     small = p < WIDE and len(alive) <= 2 * METRIC
     sample = mixture if small else mixture.take(np.sort(alive[: max(METRIC, PER_PARAMETER * p)]))
-    first = mixture.take(np.sort(alive[: max(FIRST, PER_COMPONENT * k)]))
-    starts = default_starts(first, min(n_init, 3), rng)
-    hits = 1
-    if p < WIDE:
-        run = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=ROUNDS, moves=1).best
-        theta, hits = run.ascent.theta, run.hits
-        if not small:
-            theta = ascend(sample, theta, max_iter=max_iter, tol=DISTANT, mu=1e-3).theta
-    else:
-        points = np.stack(starts)
-        for steps, division in ROUNDS:
-            points = halve(first, points, steps, max(FINALISTS, int(len(points) / division)))
-        theta = halve(sample, points[:FINALISTS], LONG, 1)[0]
-    history: list[tuple[float, float]] = []
+    points, hits = (np.stack(starts), 1) if len(starts) else searched(mixture, alive, n_init, rng, max_iter)
+    quick = dearness(mixture) <= CHEAP  # Newton's steps with the information of all units
+    begun, theta, history = points[0], points[0], []
     if not small:
-        metric = scaled(sample, mixture, theta)
+        ascent = on_sample(sample, points, max_iter)
+        begun, theta = points[0] if len(points) == 1 else ascent.theta, ascent.theta
+        if len(starts) and not np.diff(mixture.loglik(np.stack([begun, theta])))[0] > 0.0:
+            theta = begun
+    if not (small or quick):
+        metric = scaled(ascent.evaluation if theta is ascent.theta else sample.evaluate(theta), sample, mixture)
         theta, history = approach(mixture, metric, theta, tol=DISTANT, max_iter=min(max_iter, PASSES))
         if len(history) > QUICK:
-            metric = scaled(sample, mixture, theta)
+            metric = scaled(sample.evaluate(theta), sample, mixture)
         theta, more = approach(mixture, metric, theta, tol=max(tol, 1e-18), max_iter=min(max_iter, PASSES))
         history = [*history, *more[1:]]
     theta = in_order(mixture, theta)
-    if mixture.units * float(p) ** 2 > DEAR:
-        here = replace(scaled(sample, mixture, theta), loglik=history[-1][0])
+    if mixture.units * float(p) ** 2 > DEAR and dearness(mixture) == np.inf:
+        here = replace(scaled(sample.evaluate(theta), sample, mixture), loglik=history[-1][0])
         factor, decrement = cholesky(here.observed), history[-1][1]
         reason = "converged" if factor is not None and decrement <= 1e-9 else "max_iter"
         ascent = Ascent(theta, here, factor, decrement, len(history), reason, tuple(history))
     else:
+        mu = 0.0 if history else 1e-3 if small and not len(starts) else 1.0 if small or theta is begun else 1e-6
         ascent = ascend(
-            mixture,
-            theta,
-            max_iter=max_iter,
-            tol=tol if small else max(tol, 1e-14),
-            mu=1e-3 if small else 0.0,
-            first=len(history),
+            mixture, theta, max_iter=max_iter, tol=tol if small else max(tol, 1e-14), mu=mu, first=len(history)
         )
         ascent = replace(ascent, history=(*history, *ascent.history))
     ordered = in_order(mixture, ascent.theta)
     if not np.array_equal(ordered, ascent.theta):
         ascent = relocated(mixture, ascent, ordered)
     return chosen([Run(ascent, troubles(mixture, ascent), hits)])
+
+
+def searched(
+    mixture: Mixture, alive: np.ndarray, n_init: int, rng: np.random.Generator, max_iter: int
+) -> tuple[np.ndarray, int]:
+    """Points (S, size) to begin from, found on few of the units, and how many starts led to them.
+
+    One point, at the best maximum; the best of some steps of EM where the information has many entries. Two components
+    leave few ways to begin: a few starts that lead to one maximum are enough there.
+    """
+    k = mixture.mixing.count
+    first = mixture.take(np.sort(alive[: max(FIRST, PER_COMPONENT * k)]))
+    if k == 2 and mixture.size < WIDE:
+        starts = default_starts(first, 1, rng, most=FEW_MERGED)
+        found = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=SHORT, fewest=4)
+        if found.best.hits > 1 and found.best.admissible and sum(run.admissible for run in found.runs) == 1:
+            return found.best.ascent.theta[None], found.best.hits
+    starts = default_starts(first, min(n_init, 3), rng)
+    if mixture.size < WIDE:
+        run = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=ROUNDS, moves=1).best
+        return run.ascent.theta[None], run.hits
+    points = np.stack(starts)
+    for steps, division in ROUNDS:
+        points = halve(first, points, steps, max(FINALISTS, int(len(points) / division)))
+    return points[:FINALISTS], 1
+
+
+def on_sample(sample: Mixture, points: np.ndarray, max_iter: int) -> Ascent:
+    """The best that is reached on a sample from some points: near the maximum of all units, or on the way there."""
+    wide = sample.size >= WIDE
+    if wide and dearness(sample) == np.inf:
+        theta = halve(sample, points, LONG, 1)[0]
+        return Ascent(theta, sample.evaluate(theta), None, np.inf, LONG, "max_iter")
+    if wide:
+        points = halve(sample, points, SHORTER, 1)
+    runs = [ascend(sample, point, max_iter=max_iter, tol=DISTANT, mu=0.1 if wide else 1e-3) for point in points]
+    return chosen([Run(run, troubles(sample, run)) for run in runs]).best.ascent
+
+
+def dearness(mixture: Mixture) -> float:
+    """What the information of all units costs, in steps of EM."""
+    own: float = getattr(mixture.components, "dearness", np.inf)
+    return own
 
 
 def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]:
@@ -209,17 +254,14 @@ def make_result(
     if covariance is not None:
         covariance[touched | blurred, :] = np.nan
         covariance[:, touched | blurred] = np.nan
-    z = mixture.posterior(theta)
-    with np.errstate(all="ignore"):
-        plogp = np.where(z > 0.0, z * np.log(z), 0.0).sum(axis=1)
-        hardness = float(mixture.weight @ np.log(z.max(axis=1)))
+    entropy, hardness = mixture.entropies(theta)
     names = np.array(parameters.names)
     prior = getattr(mixture, "log_prior", None)
     log_prior = None if prior is None else float(prior(theta[None])[0])
     return MixtureResult(
         parameters.names, parameters.values, covariance, parameters.supports,
         evaluation.loglik - (log_prior or 0.0), theta.size,
-        observations(mixture), mixture.mixing.count, -float(mixture.weight @ plogp), hardness, model, "observed",
+        observations(mixture), mixture.mixing.count, entropy, hardness, model, "observed",
         best.converged, best.n_iter, best.decrement, best.history, maxima_of(found),
         boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
         log_prior=log_prior,

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import InputError
 from .frame import Frame, frame_of
+from .gaussian_moments import size_of
 from .gaussian_rows import GaussianPoint
 from .parameters import Parameters
 from .scatter import maximise
@@ -25,6 +26,7 @@ FLOOR = 1e-10  # least variance along an axis in a step of EM, relative to that 
 NARROW = 1e-8  # the same, below which a component has collapsed
 COLLAPSED = 1e-13  # and below which there is no density
 STEEP = 1e6  # largest natural parameter for which T is used
+EXPONENTIAL = 20.0  # multiplications that an exponential costs as much as
 WIDE = 40  # dimensions from which z is used
 
 
@@ -119,6 +121,13 @@ class Gaussian(_Gaussian):
         """Numbers that a row holds while it is worked on."""
         pairs = self.d * (self.d + 1) // 2 if self.structure.axes != "none" else self.d
         return float(min(1 + self.d + pairs, 2 * self.d * self.count + self.d))
+
+    @property
+    def dearness(self) -> float:
+        """What the information of the rows costs, in steps of EM, where it is had from moments."""
+        pairs, aligned = self.count * (self.count + 3) // 2, self.structure.axes == "none"
+        q = 1 + 2 * self.d if aligned else 1 + self.d * (self.d + 3) // 2
+        return pairs * size_of(self.d, aligned) / (self.count * (2.0 * q + EXPONENTIAL))
 
     @property
     def n_covariance(self) -> int:

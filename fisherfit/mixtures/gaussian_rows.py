@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from . import gaussian_moments
 from .curvature import Derivatives
 from .structures import Structure
 
@@ -30,7 +31,8 @@ class GaussianPoint:
         self.constant = np.where(
             usable, log_scale - 0.5 * (structure.d * LOG_2PI + self.v.sum(axis=-1)), np.nan
         )  # fmt: skip
-        self.local = not self._steepness() <= steep
+        self.steepness = self._steepness()
+        self.local = not self.steepness <= steep
 
     def _inverse(self) -> np.ndarray:
         if self.structure.axes == "none":
@@ -70,6 +72,16 @@ class GaussianPoint:
             Derivatives(self.structure, self.v[0, k], self.turn[0, k], self.q[0, k], self.inverse[0, k])
             for k in range(self.structure.count)
         ]
+
+    @property
+    def n_moments(self) -> int:
+        """The number of monomials that the observed information is made from."""
+        return gaussian_moments.size_of(self.structure.d, self.structure.axes == "none")
+
+    @property
+    def by_moments(self) -> bool:
+        """True where the observed information is had from moments of the rows."""
+        return not self.local and self.steepness <= gaussian_moments.STEEP and self.n_moments <= gaussian_moments.MOST
 
     def rows(self, start: int, stop: int, informative: bool) -> GaussianBlock:
         """A block of rows."""
@@ -141,6 +153,11 @@ class GaussianBlock:
             else:
                 out[s, :, 1 + d :] = ((z * w[:, None]) @ np.swapaxes(z, 1, 2))[:, rows, columns]
         return out.reshape(self.points, -1)
+
+    def moments(self, r: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The sums that `gaussian_moments.information` is made from, with posteriors (K, m) and weights (m,)."""
+        weights = gaussian_moments.pair_weights(r, weight)
+        return gaussian_moments.sums(self.u, self.point.structure.axes == "none", weights)
 
     def t_block(self) -> np.ndarray:
         """T of the rows: (q, m)."""

@@ -19,12 +19,14 @@ import numpy as np
 from .. import _threads
 from ..likelihood import plan
 from .contract import Block, Components
+from .gaussian_moments import information
 from .louis import loss
 from .mixing import Mixing
 from .parameters import Parameters, joined
 from .posterior import posterior
 
 T = TypeVar("T")
+MANY = 1_000  # units from which moments are used for the information
 FEW = 50_000  # numbers read in a pass below which threads cost more than they save
 
 
@@ -119,6 +121,9 @@ class Mixture:
         """Log-likelihood, score and both kinds of information at one point: one pass."""
         psi, phi = self.split(theta[None])
         point = self.components.at(phi)
+        plain = self.edges is None and self.mixing.design is None
+        if plain and self.units >= MANY and getattr(point, "by_moments", False):
+            return self._by_moments(point, psi)
 
         def task(start: int, stop: int) -> MixtureEvaluation:
             block, r, loglik, pi = self._block(point, psi, start, stop, True)
@@ -127,6 +132,24 @@ class Mixture:
 
         found: MixtureEvaluation = self._sum(task, self.size)
         return found
+
+    def _by_moments(self, point: Any, psi: np.ndarray) -> MixtureEvaluation:
+        """The evaluation from moments of the rows, for components whose scores are linear in a few functions of them."""
+
+        def task(start: int, stop: int) -> np.ndarray:
+            block, r, loglik, _ = self._block(point, psi, start, stop, False)
+            return np.append(block.moments(r[0], self.weight[start:stop]), loglik)
+
+        total = self._sum(task, self.size)
+        found = total[:-1].reshape(-1, point.n_moments)
+        pi = np.exp(self.mixing.log_weights(psi, 0, 1))[0]
+        mixed = np.stack([own[:, 0] for own in self.mixing.scores(pi, np.ones((1, 1)))])
+        score, complete, observed = information(point, found, mixed, self.places, self.size)
+        own = slice(0, self.mixing.size)
+        proportions = self.mixing.information(pi, np.ones((1, 1)), self.weight)
+        complete[own, own] += proportions
+        observed[own, own] += proportions
+        return MixtureEvaluation(float(total[-1]), score, complete, observed)
 
     def counts(self, theta: np.ndarray) -> np.ndarray:
         """The weight that every component explains at S points: (S, K)."""
@@ -151,6 +174,22 @@ class Mixture:
         psi, phi = self.split(theta[None])
         point = self.components.at(phi)
         return np.concatenate(self._each(lambda a, b: self._block(point, psi, a, b, False)[1][0].T))
+
+    def entropies(self, theta: np.ndarray) -> tuple[float, float]:
+        """Of the posteriors z, the weighted sums over units of - sum_k z_k log z_k and of log max_k z_k."""
+        psi, phi = self.split(theta[None])
+        point = self.components.at(phi)
+
+        def task(start: int, stop: int) -> np.ndarray:
+            z = self._block(point, psi, start, stop, False)[1][0]
+            weight = self.weight[start:stop]
+            hard = np.log(z.max(axis=0))
+            soft = (z * np.log(np.maximum(z, 1e-300))).sum(axis=0)
+            return np.array([-float(soft @ weight), float(hard @ weight)])
+
+        with np.errstate(all="ignore"):
+            entropy, hardness = self._sum(task, 1)
+        return float(entropy), float(hardness)
 
     def unit_logliks(self, theta: np.ndarray) -> np.ndarray:
         """log sum_k pi_k f_k of every unit, without its weight: (units,)."""

@@ -17,17 +17,19 @@ MANY = 6  # times as many random starts where there are more than two components
 WARD = 1200  # units that are merged hierarchically; others join the nearest of the clusters
 
 
-def default_starts(mixture: Mixture, n_init: int, rng: np.random.Generator) -> list[np.ndarray]:
+def default_starts(
+    mixture: Mixture, n_init: int, rng: np.random.Generator, most: int = WARD
+) -> list[np.ndarray]:  # fmt: skip
     """Points theta to begin from: a few that are found by rule, and some times `n_init` random ones.
 
-    Units of weight zero take no part. Equal partitions are used once.
+    Units of weight zero take no part; `most` are merged hierarchically. Equal partitions are used once.
     """
     alive = np.flatnonzero(mixture.weight > 0.0)
     k, units = mixture.mixing.count, mixture.units
     if k == 1:
         return [mixture.start(np.ones((1, units)))]
     seen, out = set(), []
-    for labels in partitions(mixture, alive, n_init, rng):
+    for labels in partitions(mixture, alive, n_init, rng, most):
         key = _canonical(labels).tobytes()
         if key in seen:
             continue
@@ -40,7 +42,9 @@ def default_starts(mixture: Mixture, n_init: int, rng: np.random.Generator) -> l
     return out
 
 
-def partitions(mixture: Mixture, alive: np.ndarray, n_init: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def partitions(
+    mixture: Mixture, alive: np.ndarray, n_init: int, rng: np.random.Generator, most: int = WARD
+) -> Iterator[np.ndarray]:
     """Labels of the units that have weight, one partition after the other."""
     k, weight = mixture.mixing.count, mixture.weight[alive]
     rows = mixture.components.features()
@@ -58,7 +62,7 @@ def partitions(mixture: Mixture, alive: np.ndarray, n_init: int, rng: np.random.
         yield slices(residual[:, 0], weight, k)
         spaces = [*spaces, residual]
     for space in spaces:
-        yield ward(space, k, rng)
+        yield ward(space, k, rng, most)
         yield slices(_principal(space), weight, k)
     for i in range(n_init if k == 2 else 2 * n_init if regression else MANY * n_init):
         if regression:
@@ -130,12 +134,12 @@ def slices(values: np.ndarray, weight: np.ndarray, count: int) -> np.ndarray:
     return np.asarray(first[place])
 
 
-def ward(features: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def ward(features: np.ndarray, count: int, rng: np.random.Generator, most: int = WARD) -> np.ndarray:
     """Labels by Ward's hierarchical clustering; of many units a random part is merged and the others join it."""
     from scipy.cluster.hierarchy import fcluster, linkage
 
     n = len(features)
-    part = features if n <= WARD else features[np.sort(rng.choice(n, WARD, replace=False))]
+    part = features if n <= most else features[np.sort(rng.choice(n, most, replace=False))]
     if len(part) < 2:
         return np.zeros(n, int)
     labels = fcluster(linkage(part, "ward"), count, "maxclust") - 1
