@@ -9,14 +9,14 @@ import numpy as np
 
 from .. import _threads
 from ..errors import InputError, InputTypeError, RankWarning
-from ..mixtures.fitting import fit_mixture
+from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.gaussian import Gaussian
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
 from ..mixtures.starts import random_responsibilities, seeded
 from ..mixtures.structures import structure_of
 from ..table import Table
-from .density import Density, check_common, check_distinct, check_init, random_generator, weights_of
+from .density import Density, Learnt, check_common, check_distinct, check_init, random_generator
 from .gaussian_density import (
     independent_columns,
     log_densities,
@@ -151,7 +151,9 @@ class GaussianMixture(Density):
 
         Parameters
         ----------
-        X : table or array of shape (n_samples, n_features)
+        X : table or array of shape (n_samples, n_features), or rows that are read in batches
+            A path of Parquet, a dataset of Arrow, a lazy table of polars, a list of batches, or a function that makes
+            an iterator of batches: see :doc:`/out-of-core`.
         y : ignored
         sample_weight : array of shape (n_samples,) or str, optional
             Frequencies: a row of weight 3 is three rows. A string names a column of X.
@@ -166,41 +168,53 @@ class GaussianMixture(Density):
             For data without a maximum (constant or dependent columns) or that cannot be read: the message names the
             column, the row and the value.
         """
-        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            table, weight = weights_of(rows_of(X), sample_weight)
-            if table.n < 2:
-                raise InputError(f"Found array with {table.n} sample(s) (shape=({table.n}, {len(table.names)})) while "
-                                 "a minimum of 2 is required.")  # fmt: skip
-            check_common(self, table.n, weight)
-            check_init("init_params", self.init_params, WAYS)
-            if not isinstance(self.reg_covar, (int, float, np.number)) or not self.reg_covar >= 0.0:
-                raise InputError(f"reg_covar must be a number of at least 0, got {self.reg_covar!r}")
-            x, present, count = matrix_of(table, table.names), weight > 0.0, int(self.n_components)
-            if not present.all():
-                x, weight = x[present], weight[present]
-            check_distinct([x[:, j] for j in range(x.shape[1])], count)
-            begun = self._begun(x)
-            components: Any
-            components, dependent, notes = _components(
-                Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
-            )
-            mixture = Mixture(
-                components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
-            )
-            rng = random_generator(self.random_state)
-            fit = fit_mixture(
-                mixture, model=f"Gaussian mixture ({self.covariance_type})", rng=rng, n_init=int(self.n_init),
-                starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
-                tol=float(self.tol),
-            )  # fmt: skip
-            fit = replace(fit, warnings=(*notes, *fit.warnings))
-            attributes = self._attributes(mixture, fit, dependent, table.names)
-        self._report_progress(fit)
-        self.__dict__.pop("feature_names_in_", None)
-        if table.is_frame:
-            attributes["feature_names_in_"] = np.array(table.names, dtype=object)
-        self._keep(fit, **attributes)
-        return self
+        fit, attributes = self._solved(X, sample_weight)
+        self._forget()
+        return self._keep(fit, **attributes)  # type: ignore[no-any-return]
+
+    def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
+        if table.n < 2:
+            raise InputError(f"Found array with {table.n} sample(s) (shape=({table.n}, {len(table.names)})) while "
+                             "a minimum of 2 is required.")  # fmt: skip
+        check_common(self, table.n, weight)
+        check_init("init_params", self.init_params, WAYS)
+        if not isinstance(self.reg_covar, (int, float, np.number)) or not self.reg_covar >= 0.0:
+            raise InputError(f"reg_covar must be a number of at least 0, got {self.reg_covar!r}")
+        x, present, count = matrix_of(table, table.names), weight > 0.0, int(self.n_components)
+        if not present.all():
+            x, weight = x[present], weight[present]
+        check_distinct([x[:, j] for j in range(x.shape[1])], count)
+        begun = self._begun(x)
+        components: Any
+        components, dependent, notes = _components(
+            Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
+        )
+        mixture = Mixture(
+            components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
+        )
+        return Learnt(
+            mixture, table.names, table.is_frame, f"Gaussian mixture ({self.covariance_type})",
+            (dependent, notes, begun),
+        )  # fmt: skip
+
+    def _climb(self, learnt: Learnt) -> MixtureFit:
+        _, notes, begun = learnt.more
+        rng, mixture = random_generator(self.random_state), learnt.mixture
+        fit = fit_mixture(
+            mixture, model=learnt.model, rng=rng, n_init=int(self.n_init),
+            starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
+            tol=float(self.tol),
+        )  # fmt: skip
+        return replace(fit, warnings=(*notes, *fit.warnings))
+
+    def _on(self, learnt: Learnt, table: Table) -> Gaussian:
+        x = matrix_of(table, matched(table, learnt.names, learnt.is_frame, type(self).__name__))
+        dependent = learnt.more[0]
+        components: Any = learnt.mixture.components
+        return components.on(x if dependent is None else x[:, dependent[0]])  # type: ignore[no-any-return]
+
+    def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
+        return self._attributes(learnt.mixture, fit, learnt.more[0], learnt.names)
 
     def _attributes(self, mixture: Mixture, fit: Any, dependent: Any, names: tuple[str, ...]) -> dict[str, Any]:
         components: Any = mixture.components
@@ -224,8 +238,8 @@ class GaussianMixture(Density):
             "covariances_": covariances,
             "precisions_cholesky_": root,
             "precisions_": precisions_of(root, shape),
-            "lower_bound_": fit.result.llf / mixture.total,
-            "lower_bounds_": [float(value) / mixture.total for value, _ in fit.climb.best.ascent.history],
+            "lower_bound_": fit.result.llf / fit.result.nobs,
+            "lower_bounds_": [float(value) / fit.result.nobs for value, _ in fit.climb.best.ascent.history],
             "n_features_in_": d,
             "rank_": components.d,
             "aliased_": tuple(name for name in names if name not in components.names),

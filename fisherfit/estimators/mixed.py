@@ -29,6 +29,11 @@ class Mixed(Estimator):
         self.n_iter_ = max(fit.result.n_iter, 1)
         return self
 
+    def _forget(self) -> None:
+        """Drop what belongs to an earlier fit alone."""
+        for name in ("feature_names_in_", "passes_", "_stream"):
+            self.__dict__.pop(name, None)
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "result_"):
             from sklearn.exceptions import NotFittedError

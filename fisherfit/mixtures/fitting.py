@@ -209,14 +209,11 @@ def make_result(
     if covariance is not None:
         covariance[touched | blurred, :] = np.nan
         covariance[:, touched | blurred] = np.nan
-    z = mixture.posterior(theta)
-    with np.errstate(all="ignore"):
-        plogp = np.where(z > 0.0, z * np.log(z), 0.0).sum(axis=1)
-        hardness = float(mixture.weight @ np.log(z.max(axis=1)))
+    entropy, hardness = mixture.uncertainty(theta)
     names = np.array(parameters.names)
     return MixtureResult(
         parameters.names, parameters.values, covariance, parameters.supports, evaluation.loglik, theta.size,
-        observations(mixture), mixture.mixing.count, -float(mixture.weight @ plogp), hardness, model, "observed",
+        observations(mixture), mixture.mixing.count, entropy, hardness, model, "observed",
         best.converged, best.n_iter, best.decrement, best.history, maxima_of(found),
         boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
     )  # fmt: skip
