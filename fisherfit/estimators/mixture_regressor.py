@@ -13,13 +13,16 @@ from .. import _threads
 from ..errors import BoundaryWarning, InputError, MissingValuesWarning, SeparationWarning
 from ..families import Family
 from ..links import Link
-from ..mixtures.fitting import fit_mixture
+from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.sampled import sampled_starts
+from ..mixtures.streamed import fit_streamed
 from ..prediction import Predictor
 from ..randomness import generator
 from .mixed import Mixed
 from .mixture_answers import NO_RESPONSE, AnsweringRegressions
+from .mixture_batches import batches_of
 from .mixture_settings import check_settings, responsibilities
+from .regression_batches import RegressionRows, read_batches
 from .regression_data import (
     Reading,
     RegressionData,
@@ -168,8 +171,9 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
 
         Parameters
         ----------
-        X : array or table of shape (n, p)
-            As in :meth:`GLM.fit`.
+        X : array or table of shape (n, p), or rows that are read in batches
+            As in :meth:`GLM.fit`. Where rows are read in batches, the other arguments are names of columns, and there
+            are no groups: see :doc:`/out-of-core`.
         y : array of shape (n,), or (n, 2) for successes and failures
             The response; not given where a formula names it.
         sample_weight : array of shape (n,) or column name, optional
@@ -200,15 +204,39 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             For statistical trouble.
         """
         families, links = check_settings(self)
-        if y is None and self.formula is None:
+        source = batches_of(X)
+        if y is None and self.formula is None and source is None:
             raise InputError(NO_RESPONSE)
         rng = generator(self.random_state)
         if concomitant is not None and self.concomitant is not None:
             raise InputError("concomitant was given to the constructor and to fit; leave one of the two out")
         spec = self.concomitant if concomitant is None else concomitant
         reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
-        data = read_data(reading, families, links, self.shared, spec, X, y, sample_weight, offset, exposure, groups,
-                         _threads.thread_count(self.n_jobs))  # fmt: skip
+        arguments = (y, sample_weight, offset, exposure, groups, _threads.thread_count(self.n_jobs))
+        rows = None
+        if source is None:
+            data = read_data(reading, families, links, self.shared, spec, X, *arguments)
+        else:
+            data, rows = read_batches(reading, families, links, self.shared, spec, source, *arguments)
+        fit, values, extra = self._solved(data, rows, families, links, rng)
+        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
+        if rows is not None:
+            needs = (offset is None and exposure is None and data.prepared.offset is not None, needs[1])
+        values["_predictor"] = replace(values["_predictor"], needs=needs)
+        for message, kind in extra:
+            warnings.warn(message, kind, stacklevel=2)
+        self._forget()
+        self._keep(fit, **values)
+        if self.verbose:
+            print(f"MixtureRegressor: log-likelihood {self.result_.llf:.10g} after {self.n_iter_} steps, "
+                  f"{'converged' if self.converged_ else 'NOT converged'}")  # fmt: skip
+        return self
+
+    def _solved(
+        self, data: RegressionData, rows: RegressionRows | None, families: Sequence[Family],
+        links: Sequence[tuple[Link, ...]], rng: np.random.Generator,
+    ) -> tuple[MixtureFit, dict[str, Any], list[Any]]:  # fmt: skip
+        """The fit of rows in memory, or of a sample and then of all `rows`, the fitted attributes, and warnings."""
         mixture = data.mixture
         starts = responsibilities(self.start, mixture, data.units)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
@@ -218,14 +246,27 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
                 starts=starts, max_iter=self.max_iter, tol=self.tol,
             )  # fmt: skip
             degenerate = degenerated(fit)
+            streamed = None if rows is None or rows.fits else rows.streamed(data)
+            if degenerate and streamed is not None:
+                raise InputError(f"no start leads to a maximum inside the parameter space ({degenerate}) on a sample of "
+                                 "the rows; use fewer components or columns, or share a parameter")  # fmt: skip
             if degenerate:
                 fit = pooled(mixture, fit)
+            if streamed is not None:
+                fit = fit_streamed(streamed, mixture, fit, max_iter=self.max_iter, tol=self.tol)
             values = self._values(data, fit.theta, families, links)
             values["separation_"] = found = separated(mixture, fit.theta)
+            if streamed is not None:
+                values["weights_"] = streamed.counts(fit.theta[None])[0] / streamed.total
+        if rows is not None:
+            values["passes_"] = rows.reader.tally.rows
         if found:  # said below, by name
             fit = replace(fit, warnings=tuple(w for w in fit.warnings if w[1] is not BoundaryWarning))
-        rows = np.ones(mixture.units) if mixture.edges is None else np.diff(mixture.edges)
-        nobs = float(rows.sum() if self.weight_type == "analytic" else rows @ mixture.weight)
+        if streamed is not None:
+            nobs = float(streamed.alive if self.weight_type == "analytic" else streamed.total)
+        else:
+            sizes = np.ones(mixture.units) if mixture.edges is None else np.diff(mixture.edges)
+            nobs = float(sizes.sum() if self.weight_type == "analytic" else sizes @ mixture.weight)
         fit = replace(fit, result=replace(fit.result, nobs=nobs))
         if not data.prepared.whole:
             fit = replace(fit, result=replace(fit.result, llf=np.nan))
@@ -234,24 +275,15 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             extra.append((f"no start leads to a maximum inside the parameter space ({degenerate}): the likelihood has "
                           "no bound there; every component is given the fit of a single regression. Use fewer "
                           "components or columns, or share a parameter", BoundaryWarning))  # fmt: skip
-        if data.prepared.dropped:
-            lost, n = data.prepared.dropped, data.prepared.dropped + data.prepared.design.n
-            extra.append((f"{lost} of {n} rows have missing values and were left out", MissingValuesWarning))
+        lost, n = (data.prepared.dropped, data.prepared.design.n) if rows is None else (rows.dropped, rows.n)
+        if lost:
+            extra.append((f"{lost} of {n + lost} rows have missing values and were left out", MissingValuesWarning))
         extra += [
             (f"component {k} is separated: its likelihood has no maximum, and {', '.join(map(repr, names))} "
              f"{'is' if len(names) == 1 else 'are'} infinite; see separation_", SeparationWarning)
             for k, names in found.items()
         ]  # fmt: skip
-        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
-        values["_predictor"] = replace(values["_predictor"], needs=needs)
-        for message, kind in extra:
-            warnings.warn(message, kind, stacklevel=2)
-        self.__dict__.pop("feature_names_in_", None)
-        self._keep(fit, **values)
-        if self.verbose:
-            print(f"MixtureRegressor: log-likelihood {self.result_.llf:.10g} after {self.n_iter_} steps, "
-                  f"{'converged' if self.converged_ else 'NOT converged'}")  # fmt: skip
-        return self
+        return fit, values, extra
 
     def _values(
         self, data: RegressionData, theta: np.ndarray, families: Sequence[Family], links: Sequence[tuple[Link, ...]]
