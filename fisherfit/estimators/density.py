@@ -18,6 +18,7 @@ from ..table import Table, named_values, read_table
 from .mixed import Mixed
 from .mixture_batches import DensityRows, batches_of
 from .mixture_columns import rows_of
+from .mixture_stream import Whole, advance
 
 FEW = 2000  # rows among which distinct ones are looked for first
 
@@ -109,6 +110,29 @@ class Density(Mixed):
         return Mixture(
             self._on(learnt, table), learnt.mixture.mixing, np.ascontiguousarray(weight), None, learnt.mixture.threads
         )
+
+    def _learned(self, X: Any, sample_weight: Any, forgetting: Any) -> tuple[MixtureFit | None, dict[str, Any]]:
+        """The fit after a batch, and the fitted attributes."""
+
+        def named(learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
+            out = self._attributes_of(learnt, fit)
+            return out | ({"feature_names_in_": np.array(learnt.names, dtype=object)} if learnt.is_frame else {})
+
+        def whole(rows: dict[str, Any]) -> Whole:
+            learnt = self._learn(*weights_of(rows_of(rows["X"]), rows["sample_weight"]))
+            fit = self._climb(learnt)
+            components = learnt.mixture.components.take(np.empty(0, int))
+            template = replace(learnt, mixture=replace(learnt.mixture, components=components, weight=np.empty(0)))
+            return Whole(fit, learnt.mixture, named(learnt, fit), template)
+
+        def part(learnt: Learnt, rows: dict[str, Any]) -> tuple[Mixture, float]:
+            table, weight = weights_of(rows_of(rows["X"]), rows["sample_weight"])
+            return self._part(learnt, table, weight), float(weight.sum())
+
+        def moved(learnt: Learnt, state: Any, fit: MixtureFit) -> dict[str, Any]:
+            return named(learnt, fit)
+
+        return advance(self, {"X": X, "sample_weight": sample_weight}, forgetting, whole, part, moved, False)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and the most probable component of every row.

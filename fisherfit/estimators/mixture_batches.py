@@ -1,4 +1,4 @@
-"""Rows of a mixture that are read in batches: a first pass that checks them and keeps a sample, then as many as need be."""
+"""Rows of a mixture that are read in batches: a first pass that checks them and keeps a sample, then more of them."""
 
 from __future__ import annotations
 
@@ -94,9 +94,7 @@ class DensityRows:
             odd = [name for name in self.names if name not in table.names]
             more = [name for name in table.names if name not in self.names]
             what = f"column {odd[0]!r} is missing" if odd else f"column {more[0]!r} is new"
-            raise InputError(
-                f"{what}: the batch has {len(table.names)} columns, earlier ones have {len(self.names)}"
-            )
+            raise InputError(f"{what}: the batch has {len(table.names)} columns, earlier ones have {len(self.names)}")
 
     def sample(self, check: Callable[[Table, np.ndarray], set[str]]) -> tuple[Table, np.ndarray, bool]:
         """The first pass: rows spread evenly over all, with one for every level; their weights; True where it is all.

@@ -11,9 +11,9 @@ from ..errors import InputError, InputTypeError
 from ..mixtures.categorical import Column
 from ..mixtures.edges import hold_edges
 from ..mixtures.fitting import MixtureFit, fit_mixture
+from ..mixtures.marginals import is_table
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
-from ..mixtures.marginals import is_table
 from ..table import Table
 from .density import Density, Learnt, check_common, check_distinct, random_generator
 from .mixture_columns import Plan, check_support, families_of, numbers_of, plan_columns
@@ -139,7 +139,46 @@ class MixtureModel(Density):
             raise InputTypeError(f"by_component must be True or False, got {self.by_component!r}")
         fit, attributes = self._solved(X, sample_weight)
         self._forget()
-        return self._keep(fit, **attributes)  # type: ignore[no-any-return]
+        return self._keep(fit, **attributes)
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, forgetting: float = 1.0) -> MixtureModel:
+        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
+
+        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
+        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
+        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
+        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
+        of all rows so far.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+            A batch, in memory.
+        y : ignored
+        sample_weight : array of shape (n_samples,) or str, optional
+            As in :meth:`fit`.
+        forgetting : float, default 1
+            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
+            whose parameters drift.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
+
+        Notes
+        -----
+        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
+        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
+        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
+        the rows nothing tells how far their maximum is.
+        """
+        fit, attributes = self._learned(X, sample_weight, forgetting)
+        return self._keep_batch(fit, attributes)
 
     def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
         count = int(self.n_components) if isinstance(self.n_components, (int, np.integer)) else 0

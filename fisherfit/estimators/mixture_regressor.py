@@ -13,15 +13,20 @@ from .. import _threads
 from ..errors import BoundaryWarning, InputError, MissingValuesWarning, SeparationWarning
 from ..families import Family
 from ..links import Link
+from ..mixtures.filtered import Filter
 from ..mixtures.fitting import MixtureFit, fit_mixture
+from ..mixtures.mixture import Mixture
 from ..mixtures.sampled import sampled_starts
 from ..mixtures.streamed import fit_streamed
 from ..prediction import Predictor
 from ..randomness import generator
+from ..response import read_weights
+from ..table import named_values, read_table
 from .mixed import Mixed
 from .mixture_answers import NO_RESPONSE, AnsweringRegressions
 from .mixture_batches import batches_of
 from .mixture_settings import check_settings, responsibilities
+from .mixture_stream import Whole, advance
 from .regression_batches import RegressionRows, read_batches
 from .regression_data import (
     Reading,
@@ -232,6 +237,107 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
                   f"{'converged' if self.converged_ else 'NOT converged'}")  # fmt: skip
         return self
 
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        concomitant: Any = None,
+        *,
+        forgetting: float = 1.0,
+    ) -> MixtureRegressor:
+        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
+
+        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
+        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
+        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
+        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
+        of all rows so far.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure, concomitant
+            A batch, in memory, as in :meth:`fit`; rows with missing values are refused once the first rows have been
+            fitted. There are no groups.
+        forgetting : float, default 1
+            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
+            whose parameters drift.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
+
+        Notes
+        -----
+        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
+        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
+        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
+        the rows nothing tells how far their maximum is.
+        """
+        if y is None and self.formula is None:
+            raise InputError(NO_RESPONSE)
+        families, links = check_settings(self)
+        rows = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "exposure": exposure,
+                "concomitant": concomitant}  # fmt: skip
+        fit, attributes = advance(
+            self, rows, forgetting, lambda held: self._whole(held, families, links), self._part, self._moved,
+            self.formula is not None,
+        )  # fmt: skip
+        return self._keep_batch(fit, attributes)
+
+    def _whole(self, rows: dict[str, Any], families: Sequence[Family], links: Sequence[tuple[Link, ...]]) -> Whole:
+        """Rows in memory, fitted, as a batch learner begins."""
+        if rows["concomitant"] is not None and self.concomitant is not None:
+            raise InputError("concomitant was given to the constructor and to partial_fit; leave one of the two out")
+        spec = self.concomitant if rows["concomitant"] is None else rows["concomitant"]
+        offset, exposure = rows["offset"], rows["exposure"]
+        reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
+        data = read_data(reading, families, links, self.shared, spec, rows["X"], rows["y"], rows["sample_weight"],
+                         offset, exposure, None, _threads.thread_count(self.n_jobs))  # fmt: skip
+        fit, values, extra = self._solved(data, None, families, links, generator(self.random_state))
+        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
+        values["_predictor"] = replace(values["_predictor"], needs=needs)
+        template = replace(data.mixture, components=values["_like"], mixing=data.mixture.mixing.take(np.empty(0, int)),
+                           weight=np.empty(0))  # fmt: skip
+        fit = replace(fit, warnings=(*fit.warnings, *extra))
+        return Whole(fit, data.mixture, values, template)
+
+    def _part(self, template: Mixture, rows: dict[str, Any]) -> tuple[Mixture, float]:
+        """The model on a batch, and the observations in it."""
+        table = read_table(rows["X"])
+        mixture, _, _ = self._mixture_of(table, rows["y"], rows["offset"], rows["exposure"], None, rows["concomitant"])
+        weight = read_weights(named_values(rows["sample_weight"], table, "sample_weight"), table.n, table.index)
+        nobs = float((weight > 0.0).sum() if self.weight_type == "analytic" else weight.sum())
+        components: Any = mixture.components
+        present = (weight > 0.0) & (components.trials > 0.0)
+        mixture = replace(mixture, weight=np.ascontiguousarray(weight, float))
+        return mixture if present.all() else mixture.take(np.flatnonzero(present)), nobs
+
+    def _moved(self, template: Mixture, state: Filter, fit: MixtureFit) -> dict[str, Any]:
+        """The fitted attributes of a state."""
+        components: Any = template.components
+        psi, phi = template.split(state.theta)
+        beta = np.stack([components.coefficients(phi, j) for j in range(components.count)])
+        at = int(components.design.intercept)
+        kept = ("aliased_", "n_features_in_", "feature_names_in_", "separation_", "_families", "_links", "_like",
+                "_mixing", "_concomitant", "_group_name")  # fmt: skip
+        return {name: self.__dict__[name] for name in kept if name in self.__dict__} | {
+            "coef_": beta[:, at:],
+            "intercept_": beta[:, 0].copy() if at else np.zeros(len(beta)),
+            "weights_": state.shares,
+            "concomitant_coef_": None if self._concomitant is None else template.mixing.coefficients(psi),
+            "_predictor": replace(self._predictor, coefficients=beta[0]),
+            "_beta": beta,
+            "_further": [components.thetas(phi, j) for j in range(components.count)],
+        }
+
     def _solved(
         self, data: RegressionData, rows: RegressionRows | None, families: Sequence[Family],
         links: Sequence[tuple[Link, ...]], rng: np.random.Generator,
@@ -248,8 +354,8 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             degenerate = degenerated(fit)
             streamed = None if rows is None or rows.fits else rows.streamed(data)
             if degenerate and streamed is not None:
-                raise InputError(f"no start leads to a maximum inside the parameter space ({degenerate}) on a sample of "
-                                 "the rows; use fewer components or columns, or share a parameter")  # fmt: skip
+                raise InputError(f"no start leads to a maximum inside the parameter space ({degenerate}) on a sample "
+                                 "of the rows; use fewer components or columns, or share a parameter")  # fmt: skip
             if degenerate:
                 fit = pooled(mixture, fit)
             if streamed is not None:

@@ -118,11 +118,10 @@ def read_batches(
     rows = RegressionRows(reader, families)
     table, held = _scan(rows, families)
     y, table = _response(reader, table, held)
-    data = read_data(
-        reading, families, links, shared, concomitant, table, y, held.weight if sample_weight is None else sample_weight,
-        held.offset if offset is None and exposure is None and not _own_offsets(reader) else offset, exposure, None,
-        threads,
-    )  # fmt: skip
+    weight = held.weight if sample_weight is None else sample_weight
+    given = offset is None and exposure is None and not _own_offsets(reader)
+    data = read_data(reading, families, links, shared, concomitant, table, y, weight, held.offset if given else offset,
+                     exposure, None, threads)  # fmt: skip
     return replace(data, prepared=replace(data.prepared, whole=rows.whole)), rows
 
 
@@ -157,7 +156,8 @@ def _scan(rows: RegressionRows, families: Sequence[Family]) -> tuple[Table, Some
     book = Book(_names(reader), first.names, first.is_frame)
     rows.reader = replace(reader, settle=book.settle)
     keeper = Keeper(max(SAMPLE, PER_COLUMN * len(book.names)))
-    coded, seen = set(getattr(reader.chosen, "coded", ())), {}
+    coded = set(getattr(reader.chosen, "coded", ()))
+    seen: dict[str, set[Any]] = {}
     witnesses: list[Some] = []
     for part in rows.passing():
         present = kernel_weights(part.weight, part.trials, "frequency") > 0.0

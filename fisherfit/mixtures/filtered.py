@@ -8,7 +8,7 @@ rows, and the trust region of `ascent` guards it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -128,9 +128,4 @@ def as_fit(state: Filter, mixture: Mixture, model: str) -> MixtureFit:
     return MixtureFit(state.theta, evaluation, Climb(run, (run,)), result, ())
 
 
-def with_nobs(fit: MixtureFit, nobs: float) -> MixtureFit:
-    """The fit with another number of observations for BIC."""
-    return replace(fit, result=replace(fit.result, nobs=nobs))
-
-
-__all__ = ["Filter", "as_fit", "begin", "with_nobs"]
+__all__ = ["Filter", "as_fit", "begin"]

@@ -36,12 +36,12 @@ class StreamedMixture(Mixture):
     rows: int = 0
 
     @property
-    def total(self) -> float:  # type: ignore[override]
+    def total(self) -> float:
         """Sum of the weights."""
         return self.sum_of_weights
 
     @property
-    def alive(self) -> int:  # type: ignore[override]
+    def alive(self) -> int:
         """Number of rows whose weight is positive."""
         return self.rows
 
