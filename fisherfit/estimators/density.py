@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,9 +92,8 @@ class Density(Mixed):
         """The model on all rows of a source, and its fit, from those of a sample."""
         sample = learnt.mixture
 
-        def walk() -> Any:
-            for table, weight in rows.passing():
-                yield self._part(learnt, table, weight)
+        def walk() -> Iterator[Mixture]:
+            return rows.passing(lambda table, weight: self._part(learnt, table, weight))
 
         streamed = StreamedMixture(
             sample.components, sample.mixing, sample.weight, None, sample.threads, walk, rows.total, rows.alive

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..batches import Batch, Source, source_of
 from ..errors import InputError, InputTypeError
-from ..held import Book, Keeper, together
+from ..held import Book, Keeper, Some, together
 from ..prepare import NO_WEIGHT, RowsRead
 from ..response import read_weights
 from ..scan import PER_COLUMN, SAMPLE, _as_table, _flat, _witnesses, located
 from ..table import Table, named_values, read_table
 from .mixture_columns import numbers_of, rows_of
 
+T = TypeVar("T")
 CHANGED = "it must give the same rows in the same order every time"
 
 
@@ -43,8 +44,8 @@ class DensityRows:
         self.book: Any = None
         self.n, self.alive, self.total = 0, 0, 0.0
 
-    def passing(self) -> Iterator[tuple[Table, np.ndarray]]:
-        """One pass: the table and the weights of every batch.
+    def passing(self, task: Callable[[Table, np.ndarray], T]) -> Iterator[T]:
+        """One pass: task(table, weights) of every batch, whose errors say which it is.
 
         Raises
         ------
@@ -57,8 +58,9 @@ class DensityRows:
             with located(batch):
                 table, weight = self._read(batch)
                 n += table.n
-                if table.n and (weight > 0.0).any():
-                    yield table, weight
+                found = task(table, weight) if table.n and (weight > 0.0).any() else None
+            if found is not None:
+                yield found
         if self.n and n != self.n:
             raise InputError(f"X gave {self.n} rows at first and {n} later; {CHANGED}")
         self.n = n
@@ -103,12 +105,17 @@ class DensityRows:
         """
         keeper: Keeper | None = None
         seen: dict[str, set[Any]] = {}
-        witnesses, coded = [], set()
-        for table, weight in self.passing():
-            coded |= check(table, weight)
+        witnesses: list[Some] = []
+        coded: set[str] = set()
+
+        def checked(table: Table, weight: np.ndarray) -> tuple[Table, np.ndarray]:
+            coded.update(check(table, weight))
             for name in table.names:
                 if table.column(name).levels is None:
                     numbers_of(table, name)
+            return table, weight
+
+        for table, weight in self.passing(checked):
             if keeper is None:
                 self.book = Book(self.names, self.names, self.is_frame)
                 keeper = Keeper(max(SAMPLE, PER_COLUMN * len(self.names)))
