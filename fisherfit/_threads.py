@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from .errors import InputError
@@ -100,7 +101,8 @@ def run(task: Callable[[Any], T], items: Sequence[Any], threads: int) -> list[T]
             stopped = True
             raise
 
-    futures = [pool.submit(work) for _ in range(min(threads, len(items)) - 1)]
+    # with the caller's context: np.errstate holds in its own thread alone
+    futures = [pool.submit(copy_context().run, work) for _ in range(min(threads, len(items)) - 1)]
     try:
         work()
     finally:

@@ -2,29 +2,137 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from .. import _threads
 from ..choices import one_of
 from ..errors import InputError, InputTypeError
+from ..mixtures.fitting import MixtureFit
+from ..mixtures.mixture import Mixture
+from ..mixtures.streamed import StreamedMixture, fit_streamed
 from ..response import read_weights
 from ..table import Table, named_values, read_table
 from .mixed import Mixed
+from .mixture_batches import DensityRows, batches_of
+from .mixture_columns import rows_of
+from .mixture_stream import Whole, advance
 
 FEW = 2000  # rows among which distinct ones are looked for first
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """A model on its rows, what is kept of the columns, and what an estimator has besides."""
+
+    mixture: Mixture
+    names: tuple[str, ...]
+    is_frame: bool
+    model: str
+    more: Any
 
 
 class Density(Mixed):
     """Base class of the mixtures that are a density of the columns of X.
 
-    A subclass has `_log_joint(X)`, log pi_k f_k of every row: (n, K).
+    A subclass has `_log_joint(X)`, log pi_k f_k of every row: (n, K); `_learn(table, weight)`, the model on rows;
+    `_climb(learnt)`, its fit; `_on(learnt, table)`, its components on other rows; and `_attributes_of(learnt, fit)`.
     """
 
     _estimator_type = "density_estimator"
 
     def _log_joint(self, X: Any) -> np.ndarray:
         raise NotImplementedError
+
+    def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
+        raise NotImplementedError
+
+    def _climb(self, learnt: Learnt) -> MixtureFit:
+        raise NotImplementedError
+
+    def _on(self, learnt: Learnt, table: Table) -> Any:
+        raise NotImplementedError
+
+    def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _held(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
+        """The fit with what has run to an edge held there."""
+        return fit
+
+    def _check_rows(self, table: Table, weight: np.ndarray) -> set[str]:
+        """Refuse values that the model cannot have; the columns of numbers that are categories."""
+        return set()
+
+    def _solved(self, X: Any, sample_weight: Any) -> tuple[MixtureFit, dict[str, Any]]:
+        """The fit of rows in memory, or read in batches, and the fitted attributes."""
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            source, passes = batches_of(X), {}
+            if source is None:
+                learnt = self._learn(*weights_of(rows_of(X), sample_weight))
+                fit = self._climb(learnt)
+            else:
+                rows = DensityRows(source, sample_weight)
+                table, weight, whole = rows.sample(self._check_rows)
+                learnt = self._learn(table, weight)
+                fit = self._climb(learnt)
+                if not whole:
+                    learnt, fit = self._over_all(learnt, fit, rows)
+                passes = {"passes_": rows.passes}
+            attributes = self._attributes_of(learnt, fit) | passes
+            if learnt.is_frame:
+                attributes["feature_names_in_"] = np.array(learnt.names, dtype=object)
+        self._report_progress(fit)
+        return fit, attributes
+
+    def _over_all(self, learnt: Learnt, fit: MixtureFit, rows: DensityRows) -> tuple[Learnt, MixtureFit]:
+        """The model on all rows of a source, and its fit, from those of a sample."""
+        sample = learnt.mixture
+
+        def walk() -> Iterator[Mixture]:
+            return rows.passing(lambda table, weight: self._part(learnt, table, weight))
+
+        streamed = StreamedMixture(
+            sample.components, sample.mixing, sample.weight, None, sample.threads, walk, rows.total, rows.alive
+        )
+        learnt = replace(learnt, mixture=streamed)
+        found = fit_streamed(streamed, sample, fit, max_iter=int(self.max_iter), tol=float(self.tol))
+        return learnt, self._held(learnt, found)
+
+    def _part(self, learnt: Learnt, table: Table, weight: np.ndarray) -> Mixture:
+        """The model on other rows, in the same coordinates."""
+        present = weight > 0.0
+        if not present.all():
+            table, weight = table.take(present), weight[present]
+        return Mixture(
+            self._on(learnt, table), learnt.mixture.mixing, np.ascontiguousarray(weight), None, learnt.mixture.threads
+        )
+
+    def _learned(self, X: Any, sample_weight: Any, forgetting: Any) -> tuple[MixtureFit | None, dict[str, Any]]:
+        """The fit after a batch, and the fitted attributes."""
+
+        def named(learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
+            out = self._attributes_of(learnt, fit)
+            return out | ({"feature_names_in_": np.array(learnt.names, dtype=object)} if learnt.is_frame else {})
+
+        def whole(rows: dict[str, Any]) -> Whole:
+            learnt = self._learn(*weights_of(rows_of(rows["X"]), rows["sample_weight"]))
+            fit = self._climb(learnt)
+            components = learnt.mixture.components.take(np.empty(0, int))
+            template = replace(learnt, mixture=replace(learnt.mixture, components=components, weight=np.empty(0)))
+            return Whole(fit, learnt.mixture, named(learnt, fit), template)
+
+        def part(learnt: Learnt, rows: dict[str, Any]) -> tuple[Mixture, float]:
+            table, weight = weights_of(rows_of(rows["X"]), rows["sample_weight"])
+            return self._part(learnt, table, weight), float(weight.sum())
+
+        def moved(learnt: Learnt, state: Any, fit: MixtureFit) -> dict[str, Any]:
+            return named(learnt, fit)
+
+        return advance(self, {"X": X, "sample_weight": sample_weight}, forgetting, whole, part, moved, False)
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
         """Fit, and the most probable component of every row.

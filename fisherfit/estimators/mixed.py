@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,24 @@ class Mixed(Estimator):
         self.result_ = fit.result
         self.converged_ = fit.result.converged
         self.n_iter_ = max(fit.result.n_iter, 1)
+        return self
+
+    def _forget(self) -> None:
+        """Drop what belongs to an earlier fit alone."""
+        for name in ("feature_names_in_", "passes_", "_stream"):
+            self.__dict__.pop(name, None)
+
+    def _keep_batch(self, fit: MixtureFit | None, attributes: dict[str, Any]) -> Any:
+        """Assign what is known after a batch; without a fit, where there are too few rows yet."""
+        if fit is not None:
+            for message, kind in fit.warnings:
+                warnings.warn(message, kind, stacklevel=3)
+            fit = replace(fit, warnings=())
+        self._forget()
+        if fit is not None:
+            return self._keep(fit, **attributes)
+        self.__dict__.pop("result_", None)
+        self.__dict__.update(attributes)
         return self
 
     def _check_fitted(self) -> None:

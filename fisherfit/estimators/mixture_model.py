@@ -10,11 +10,13 @@ from .. import _threads, labelled
 from ..errors import InputError, InputTypeError
 from ..mixtures.categorical import Column
 from ..mixtures.edges import hold_edges
-from ..mixtures.fitting import fit_mixture
+from ..mixtures.fitting import MixtureFit, fit_mixture
+from ..mixtures.marginals import is_table
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
-from .density import Density, check_common, check_distinct, random_generator, weights_of
-from .mixture_columns import Plan, plan_columns, rows_of
+from ..table import Table
+from .density import Density, Learnt, check_common, check_distinct, random_generator
+from .mixture_columns import Plan, check_support, families_of, numbers_of, plan_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,7 +119,9 @@ class MixtureModel(Density):
 
         Parameters
         ----------
-        X : table or array of shape (n_samples, n_features)
+        X : table or array of shape (n_samples, n_features), or rows that are read in batches
+            A path of Parquet, a dataset of Arrow, a lazy table of polars, a list of batches, or a function that makes
+            an iterator of batches: see :doc:`/out-of-core`.
         y : ignored
         sample_weight : array of shape (n_samples,) or str, optional
             Frequencies: a row of weight 3 is three rows. A string names a column of X.
@@ -133,28 +137,87 @@ class MixtureModel(Density):
         """
         if not isinstance(self.by_component, (bool, np.bool_)):
             raise InputTypeError(f"by_component must be True or False, got {self.by_component!r}")
-        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            table, weight = weights_of(rows_of(X), sample_weight)
-            check_common(self, table.n, weight)
-            plan, values = plan_columns(table, self.family, int(self.n_components), bool(self.by_component), weight)
-            check_distinct(values, int(self.n_components))
-            components: Any = plan.components(values)
-            mixture = Mixture(
-                components, Mixing(int(self.n_components)), np.ascontiguousarray(weight[weight > 0.0]),
-                None, _threads.thread_count(self.n_jobs),
-            )  # fmt: skip
-            fit = fit_mixture(
-                mixture, model=f"Mixture of {self.n_components} components", rng=random_generator(self.random_state),
-                n_init=int(self.n_init), max_iter=int(self.max_iter), tol=float(self.tol),
-            )  # fmt: skip
-            fit = hold_edges(mixture, fit, int(self.max_iter), float(self.tol))
-            attributes = self._attributes(plan, mixture, fit)
-        self._report_progress(fit)
-        self.__dict__.pop("feature_names_in_", None)
-        if table.is_frame:
-            attributes["feature_names_in_"] = np.array(table.names, dtype=object)
-        self._keep(fit, **attributes)
-        return self
+        fit, attributes = self._solved(X, sample_weight)
+        self._forget()
+        return self._keep(fit, **attributes)
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, forgetting: float = 1.0) -> MixtureModel:
+        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
+
+        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
+        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
+        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
+        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
+        of all rows so far.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+            A batch, in memory.
+        y : ignored
+        sample_weight : array of shape (n_samples,) or str, optional
+            As in :meth:`fit`.
+        forgetting : float, default 1
+            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
+            whose parameters drift.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
+
+        Notes
+        -----
+        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
+        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
+        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
+        the rows nothing tells how far their maximum is.
+        """
+        fit, attributes = self._learned(X, sample_weight, forgetting)
+        return self._keep_batch(fit, attributes)
+
+    def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
+        count = int(self.n_components) if isinstance(self.n_components, (int, np.integer)) else 0
+        check_common(self, table.n, weight)
+        plan, values = plan_columns(table, self.family, count, bool(self.by_component), weight)
+        check_distinct(values, count)
+        components: Any = plan.components(values)
+        mixture = Mixture(
+            components, Mixing(count), np.ascontiguousarray(weight[weight > 0.0]), None,
+            _threads.thread_count(self.n_jobs),
+        )  # fmt: skip
+        return Learnt(mixture, table.names, table.is_frame, f"Mixture of {self.n_components} components", plan)
+
+    def _climb(self, learnt: Learnt) -> MixtureFit:
+        return self._held(learnt, fit_mixture(
+            learnt.mixture, model=learnt.model, rng=random_generator(self.random_state), n_init=int(self.n_init),
+            max_iter=int(self.max_iter), tol=float(self.tol),
+        ))  # fmt: skip
+
+    def _held(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
+        return hold_edges(learnt.mixture, fit, int(self.max_iter), float(self.tol))
+
+    def _on(self, learnt: Learnt, table: Table) -> Any:
+        return learnt.more.read(table, type(self).__name__)
+
+    def _check_rows(self, table: Table, weight: np.ndarray) -> set[str]:
+        """Refuse values that a family cannot have; the columns that are tables of probabilities."""
+        by_row = families_of(table, self.family, int(self.n_components), bool(self.by_component))
+        present, tables = weight > 0.0, set()
+        for j, name in enumerate(table.names):
+            for family in dict.fromkeys(row[j] for row in by_row):
+                if is_table(family):
+                    tables.add(name)
+                else:
+                    check_support(numbers_of(table, name), name, family, present)
+        return tables
+
+    def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
+        return self._attributes(learnt.more, learnt.mixture, fit)
 
     def _attributes(self, plan: Plan, mixture: Mixture, fit: Any) -> dict[str, Any]:
         result, count = fit.result, plan.count

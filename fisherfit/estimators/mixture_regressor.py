@@ -13,13 +13,21 @@ from .. import _threads
 from ..errors import BoundaryWarning, InputError, MissingValuesWarning, SeparationWarning
 from ..families import Family
 from ..links import Link
-from ..mixtures.fitting import fit_mixture
+from ..mixtures.filtered import Filter
+from ..mixtures.fitting import MixtureFit, fit_mixture
+from ..mixtures.mixture import Mixture
 from ..mixtures.sampled import sampled_starts
+from ..mixtures.streamed import fit_streamed
 from ..prediction import Predictor
 from ..randomness import generator
+from ..response import read_weights
+from ..table import named_values, read_table
 from .mixed import Mixed
 from .mixture_answers import NO_RESPONSE, AnsweringRegressions
+from .mixture_batches import batches_of
 from .mixture_settings import check_settings, responsibilities
+from .mixture_stream import Whole, advance
+from .regression_batches import RegressionRows, read_batches
 from .regression_data import (
     Reading,
     RegressionData,
@@ -168,8 +176,9 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
 
         Parameters
         ----------
-        X : array or table of shape (n, p)
-            As in :meth:`GLM.fit`.
+        X : array or table of shape (n, p), or rows that are read in batches
+            As in :meth:`GLM.fit`. Where rows are read in batches, the other arguments are names of columns, and there
+            are no groups: see :doc:`/out-of-core`.
         y : array of shape (n,), or (n, 2) for successes and failures
             The response; not given where a formula names it.
         sample_weight : array of shape (n,) or column name, optional
@@ -200,15 +209,140 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             For statistical trouble.
         """
         families, links = check_settings(self)
-        if y is None and self.formula is None:
+        source = batches_of(X)
+        if y is None and self.formula is None and source is None:
             raise InputError(NO_RESPONSE)
         rng = generator(self.random_state)
         if concomitant is not None and self.concomitant is not None:
             raise InputError("concomitant was given to the constructor and to fit; leave one of the two out")
         spec = self.concomitant if concomitant is None else concomitant
         reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
-        data = read_data(reading, families, links, self.shared, spec, X, y, sample_weight, offset, exposure, groups,
-                         _threads.thread_count(self.n_jobs))  # fmt: skip
+        arguments = (y, sample_weight, offset, exposure, groups, _threads.thread_count(self.n_jobs))
+        rows = None
+        if source is None:
+            data = read_data(reading, families, links, self.shared, spec, X, *arguments)
+        else:
+            data, rows = read_batches(reading, families, links, self.shared, spec, source, *arguments)
+        fit, values, extra = self._solved(data, rows, families, links, rng)
+        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
+        if rows is not None:
+            needs = (offset is None and exposure is None and data.prepared.offset is not None, needs[1])
+        values["_predictor"] = replace(values["_predictor"], needs=needs)
+        for message, kind in extra:
+            warnings.warn(message, kind, stacklevel=2)
+        self._forget()
+        self._keep(fit, **values)
+        if self.verbose:
+            print(f"MixtureRegressor: log-likelihood {self.result_.llf:.10g} after {self.n_iter_} steps, "
+                  f"{'converged' if self.converged_ else 'NOT converged'}")  # fmt: skip
+        return self
+
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        exposure: Any = None,
+        concomitant: Any = None,
+        *,
+        forgetting: float = 1.0,
+    ) -> MixtureRegressor:
+        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
+
+        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
+        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
+        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
+        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
+        of all rows so far.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset, exposure, concomitant
+            A batch, in memory, as in :meth:`fit`; rows with missing values are refused once the first rows have been
+            fitted. There are no groups.
+        forgetting : float, default 1
+            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
+            whose parameters drift.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
+
+        Notes
+        -----
+        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
+        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
+        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
+        the rows nothing tells how far their maximum is.
+        """
+        if y is None and self.formula is None:
+            raise InputError(NO_RESPONSE)
+        families, links = check_settings(self)
+        rows = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "exposure": exposure,
+                "concomitant": concomitant}  # fmt: skip
+        fit, attributes = advance(
+            self, rows, forgetting, lambda held: self._whole(held, families, links), self._part, self._moved,
+            self.formula is not None,
+        )  # fmt: skip
+        return self._keep_batch(fit, attributes)
+
+    def _whole(self, rows: dict[str, Any], families: Sequence[Family], links: Sequence[tuple[Link, ...]]) -> Whole:
+        """Rows in memory, fitted, as a batch learner begins."""
+        if rows["concomitant"] is not None and self.concomitant is not None:
+            raise InputError("concomitant was given to the constructor and to partial_fit; leave one of the two out")
+        spec = self.concomitant if rows["concomitant"] is None else rows["concomitant"]
+        offset, exposure = rows["offset"], rows["exposure"]
+        reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
+        data = read_data(reading, families, links, self.shared, spec, rows["X"], rows["y"], rows["sample_weight"],
+                         offset, exposure, None, _threads.thread_count(self.n_jobs))  # fmt: skip
+        fit, values, extra = self._solved(data, None, families, links, generator(self.random_state))
+        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
+        values["_predictor"] = replace(values["_predictor"], needs=needs)
+        template = replace(data.mixture, components=values["_like"], mixing=data.mixture.mixing.take(np.empty(0, int)),
+                           weight=np.empty(0))  # fmt: skip
+        fit = replace(fit, warnings=(*fit.warnings, *extra))
+        return Whole(fit, data.mixture, values, template)
+
+    def _part(self, template: Mixture, rows: dict[str, Any]) -> tuple[Mixture, float]:
+        """The model on a batch, and the observations in it."""
+        table = read_table(rows["X"])
+        mixture, _, _ = self._mixture_of(table, rows["y"], rows["offset"], rows["exposure"], None, rows["concomitant"])
+        weight = read_weights(named_values(rows["sample_weight"], table, "sample_weight"), table.n, table.index)
+        nobs = float((weight > 0.0).sum() if self.weight_type == "analytic" else weight.sum())
+        components: Any = mixture.components
+        present = (weight > 0.0) & (components.trials > 0.0)
+        mixture = replace(mixture, weight=np.ascontiguousarray(weight, float))
+        return mixture if present.all() else mixture.take(np.flatnonzero(present)), nobs
+
+    def _moved(self, template: Mixture, state: Filter, fit: MixtureFit) -> dict[str, Any]:
+        """The fitted attributes of a state."""
+        components: Any = template.components
+        psi, phi = template.split(state.theta)
+        beta = np.stack([components.coefficients(phi, j) for j in range(components.count)])
+        at = int(components.design.intercept)
+        kept = ("aliased_", "n_features_in_", "feature_names_in_", "separation_", "_families", "_links", "_like",
+                "_mixing", "_concomitant", "_group_name")  # fmt: skip
+        return {name: self.__dict__[name] for name in kept if name in self.__dict__} | {
+            "coef_": beta[:, at:],
+            "intercept_": beta[:, 0].copy() if at else np.zeros(len(beta)),
+            "weights_": state.shares,
+            "concomitant_coef_": None if self._concomitant is None else template.mixing.coefficients(psi),
+            "_predictor": replace(self._predictor, coefficients=beta[0]),
+            "_beta": beta,
+            "_further": [components.thetas(phi, j) for j in range(components.count)],
+        }
+
+    def _solved(
+        self, data: RegressionData, rows: RegressionRows | None, families: Sequence[Family],
+        links: Sequence[tuple[Link, ...]], rng: np.random.Generator,
+    ) -> tuple[MixtureFit, dict[str, Any], list[Any]]:  # fmt: skip
+        """The fit of rows in memory, or of a sample and then of all `rows`, the fitted attributes, and warnings."""
         mixture = data.mixture
         starts = responsibilities(self.start, mixture, data.units)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
@@ -218,14 +352,27 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
                 starts=starts, max_iter=self.max_iter, tol=self.tol,
             )  # fmt: skip
             degenerate = degenerated(fit)
+            streamed = None if rows is None or rows.fits else rows.streamed(data)
+            if degenerate and streamed is not None:
+                raise InputError(f"no start leads to a maximum inside the parameter space ({degenerate}) on a sample "
+                                 "of the rows; use fewer components or columns, or share a parameter")  # fmt: skip
             if degenerate:
                 fit = pooled(mixture, fit)
+            if streamed is not None:
+                fit = fit_streamed(streamed, mixture, fit, max_iter=self.max_iter, tol=self.tol)
             values = self._values(data, fit.theta, families, links)
             values["separation_"] = found = separated(mixture, fit.theta)
+            if streamed is not None:
+                values["weights_"] = streamed.counts(fit.theta[None])[0] / streamed.total
+        if rows is not None:
+            values["passes_"] = rows.reader.tally.rows
         if found:  # said below, by name
             fit = replace(fit, warnings=tuple(w for w in fit.warnings if w[1] is not BoundaryWarning))
-        rows = np.ones(mixture.units) if mixture.edges is None else np.diff(mixture.edges)
-        nobs = float(rows.sum() if self.weight_type == "analytic" else rows @ mixture.weight)
+        if streamed is not None:
+            nobs = float(streamed.alive if self.weight_type == "analytic" else streamed.total)
+        else:
+            sizes = np.ones(mixture.units) if mixture.edges is None else np.diff(mixture.edges)
+            nobs = float(sizes.sum() if self.weight_type == "analytic" else sizes @ mixture.weight)
         fit = replace(fit, result=replace(fit.result, nobs=nobs))
         if not data.prepared.whole:
             fit = replace(fit, result=replace(fit.result, llf=np.nan))
@@ -234,24 +381,15 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             extra.append((f"no start leads to a maximum inside the parameter space ({degenerate}): the likelihood has "
                           "no bound there; every component is given the fit of a single regression. Use fewer "
                           "components or columns, or share a parameter", BoundaryWarning))  # fmt: skip
-        if data.prepared.dropped:
-            lost, n = data.prepared.dropped, data.prepared.dropped + data.prepared.design.n
-            extra.append((f"{lost} of {n} rows have missing values and were left out", MissingValuesWarning))
+        lost, n = (data.prepared.dropped, data.prepared.design.n) if rows is None else (rows.dropped, rows.n)
+        if lost:
+            extra.append((f"{lost} of {n + lost} rows have missing values and were left out", MissingValuesWarning))
         extra += [
             (f"component {k} is separated: its likelihood has no maximum, and {', '.join(map(repr, names))} "
              f"{'is' if len(names) == 1 else 'are'} infinite; see separation_", SeparationWarning)
             for k, names in found.items()
         ]  # fmt: skip
-        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
-        values["_predictor"] = replace(values["_predictor"], needs=needs)
-        for message, kind in extra:
-            warnings.warn(message, kind, stacklevel=2)
-        self.__dict__.pop("feature_names_in_", None)
-        self._keep(fit, **values)
-        if self.verbose:
-            print(f"MixtureRegressor: log-likelihood {self.result_.llf:.10g} after {self.n_iter_} steps, "
-                  f"{'converged' if self.converged_ else 'NOT converged'}")  # fmt: skip
-        return self
+        return fit, values, extra
 
     def _values(
         self, data: RegressionData, theta: np.ndarray, families: Sequence[Family], links: Sequence[tuple[Link, ...]]

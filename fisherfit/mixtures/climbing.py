@@ -208,7 +208,7 @@ def narrowness(mixture: Mixture, theta: np.ndarray) -> np.ndarray:
 
 def as_units(mixture: Mixture, weight: np.ndarray) -> np.ndarray:
     """How many units of average weight have these weights."""
-    return np.asarray(weight * max(int((mixture.weight > 0.0).sum()), 1) / mixture.total)
+    return np.asarray(weight * max(mixture.alive, 1) / mixture.total)
 
 
 def least(mixture: Mixture) -> np.ndarray:

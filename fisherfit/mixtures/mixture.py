@@ -85,6 +85,11 @@ class Mixture:
         """Sum of the weights."""
         return float(self.weight.sum())
 
+    @cached_property
+    def alive(self) -> int:
+        """Number of units whose weight is positive."""
+        return int((self.weight > 0.0).sum())
+
     def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """psi and phi, along the last axis."""
         return theta[..., : self.mixing.size], theta[..., self.mixing.size :]
@@ -97,6 +102,11 @@ class Mixture:
 
     def em(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The log-likelihoods at S points (S, size), and the points that a step of EM leads to: one pass."""
+        total = self.em_sums(theta)
+        return total[:, 0], self.em_step(theta, total)
+
+    def em_sums(self, theta: np.ndarray) -> np.ndarray:
+        """The log-likelihoods and what a step of EM needs at S points, summed over the units: (S, L), additive."""
         psi, phi = self.split(theta)
         point = self.components.at(phi)
 
@@ -106,10 +116,13 @@ class Mixture:
             mix = self.mixing.sums(psi, r, start, stop, pi)
             return np.concatenate([loglik[:, None], mix, block.sums(self._spread(r, start, stop))], axis=1)
 
-        total = self._sum(task, len(theta))
-        at = 1 + self.mixing.sums_size
+        return np.asarray(self._sum(task, len(theta)))
+
+    def em_step(self, theta: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """The points that the sums of `em_sums` lead to."""
+        (psi, phi), at = self.split(theta), 1 + self.mixing.sums_size
         following = [self.mixing.update(psi, total[:, 1:at]), self.components.update(phi, total[:, at:])]
-        return total[:, 0], np.concatenate(following, axis=1)
+        return np.concatenate(following, axis=1)
 
     def loglik(self, theta: np.ndarray) -> np.ndarray:
         """The log-likelihoods at S points."""

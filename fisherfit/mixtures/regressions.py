@@ -7,7 +7,7 @@ components. Everything is in the standardised coordinates of the design.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -61,6 +61,10 @@ class Regressions:
     free: np.ndarray | None = None
     spread: float = field(default=0.0)
     responses = 1  # the first column of `features`
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields alone: what is kept besides can be had again, and may not be picklable."""
+        return {own.name: getattr(self, own.name) for own in fields(self)}
 
     @property
     def n(self) -> int:
