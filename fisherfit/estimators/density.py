@@ -8,6 +8,7 @@ import numpy as np
 
 from ..choices import one_of
 from ..errors import InputError, InputTypeError
+from ..mixtures.mixture import Mixture
 from ..response import read_weights
 from ..table import Table, named_values, read_table
 from .mixed import Mixed
@@ -143,6 +144,11 @@ def weights_of(table: Table, sample_weight: Any) -> tuple[Table, np.ndarray]:
     return table, read_weights(sample_weight, table.n, table.index)
 
 
+def whole_rows(mixture: Mixture) -> int:
+    """How many rows are drawn to stand for those of a fit: the sum of their weights."""
+    return max(round(mixture.total), 1)
+
+
 def check_common(model: Any, rows: int, weight: np.ndarray) -> None:
     """Refuse arguments of the constructor that cannot be meant, and more components than rows."""
     count = model.n_components
@@ -193,4 +199,4 @@ def check_init(name: str, value: Any, known: tuple[str, ...]) -> None:
     one_of(name, value, known)
 
 
-__all__ = ["Density", "check_common", "check_distinct", "check_init", "random_generator", "weights_of"]
+__all__ = ["Density", "check_common", "check_distinct", "check_init", "random_generator", "weights_of", "whole_rows"]

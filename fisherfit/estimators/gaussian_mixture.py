@@ -16,7 +16,7 @@ from ..mixtures.mixture import Mixture
 from ..mixtures.starts import random_responsibilities, seeded
 from ..mixtures.structures import structure_of
 from ..table import Table
-from .density import Density, check_common, check_distinct, check_init, random_generator, weights_of
+from .density import Density, check_common, check_distinct, check_init, random_generator, weights_of, whole_rows
 from .gaussian_density import (
     independent_columns,
     log_densities,
@@ -25,6 +25,7 @@ from .gaussian_density import (
     root_of_precision,
     shape_of,
 )
+from .mixed import Fitted, More, units_of
 from .mixture_columns import matched, numbers_of, rows_of
 
 WAYS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -166,41 +167,61 @@ class GaussianMixture(Density):
             For data without a maximum (constant or dependent columns) or that cannot be read: the message names the
             column, the row and the value.
         """
+        self._keep(self._fitted(X, y, sample_weight))
+        return self
+
+    def _fitted(self, X: Any, y: Any = None, sample_weight: Any = None, *, more: More | None = None) -> Fitted:
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            table, weight = weights_of(rows_of(X), sample_weight)
-            if table.n < 2:
-                raise InputError(f"Found array with {table.n} sample(s) (shape=({table.n}, {len(table.names)})) while "
-                                 "a minimum of 2 is required.")  # fmt: skip
-            check_common(self, table.n, weight)
-            check_init("init_params", self.init_params, WAYS)
-            if not isinstance(self.reg_covar, (int, float, np.number)) or not self.reg_covar >= 0.0:
-                raise InputError(f"reg_covar must be a number of at least 0, got {self.reg_covar!r}")
-            x, present, count = matrix_of(table, table.names), weight > 0.0, int(self.n_components)
-            if not present.all():
-                x, weight = x[present], weight[present]
-            check_distinct([x[:, j] for j in range(x.shape[1])], count)
+            table, x, weight, _ = self._read(X, sample_weight)
+            check_distinct([x[:, j] for j in range(x.shape[1])], int(self.n_components))
             begun = self._begun(x)
-            components: Any
-            components, dependent, notes = _components(
-                Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
-            )
-            mixture = Mixture(
-                components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
-            )
+            mixture, dependent, notes = self._on(x, weight, table.names, Gaussian if begun is None else InOrder)
             rng = random_generator(self.random_state)
             fit = fit_mixture(
                 mixture, model=f"Gaussian mixture ({self.covariance_type})", rng=rng, n_init=int(self.n_init),
                 starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
-                tol=float(self.tol),
+                tol=float(self.tol), more=() if more is None else more(mixture),
             )  # fmt: skip
             fit = replace(fit, warnings=(*notes, *fit.warnings))
             attributes = self._attributes(mixture, fit, dependent, table.names)
-        self._report_progress(fit)
-        self.__dict__.pop("feature_names_in_", None)
-        if table.is_frame:
-            attributes["feature_names_in_"] = np.array(table.names, dtype=object)
-        self._keep(fit, **attributes)
-        return self
+        return Fitted(mixture, fit, attributes, table.names if table.is_frame else None)
+
+    def _read(self, X: Any, sample_weight: Any) -> tuple[Table, np.ndarray, np.ndarray, np.ndarray]:
+        """The table, its rows of positive weight, their weights, and which they are."""
+        table, weight = weights_of(rows_of(X), sample_weight)
+        if table.n < 2:
+            raise InputError(f"Found array with {table.n} sample(s) (shape=({table.n}, {len(table.names)})) while "
+                             "a minimum of 2 is required.")  # fmt: skip
+        check_common(self, table.n, weight)
+        check_init("init_params", self.init_params, WAYS)
+        if not isinstance(self.reg_covar, (int, float, np.number)) or not self.reg_covar >= 0.0:
+            raise InputError(f"reg_covar must be a number of at least 0, got {self.reg_covar!r}")
+        x, present = matrix_of(table, table.names), weight > 0.0
+        return (table, x, weight, present) if present.all() else (table, x[present], weight[present], present)
+
+    def _on(
+        self, x: np.ndarray, weight: np.ndarray, names: tuple[str, ...], kind: type[Gaussian] = Gaussian
+    ) -> tuple[Mixture, Any, tuple[tuple[str, Any], ...]]:
+        """The mixture on rows, how dependent columns follow from the others, and warnings."""
+        count = int(self.n_components)
+        components: Any
+        components, dependent, notes = _components(kind, x, count, self.covariance_type, names)
+        threads = _threads.thread_count(self.n_jobs)
+        return (
+            Mixture(components, Mixing(count), np.ascontiguousarray(weight), None, threads), dependent, notes
+        )  # fmt: skip
+
+    def _rows_of_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Mixture, np.ndarray | None]:
+        table, x, weight, present = self._read(X, sample_weight)
+        return self._on(x, weight, table.names)[0], units_of(present)
+
+    def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
+        components: Any = mixture.components
+        psi, phi = mixture.split(self._theta)
+        n = whole_rows(mixture)
+        labels = rng.choice(components.count, n, p=np.exp(mixture.mixing.log_weights(psi[None], 0, 1)[0, :, 0]))
+        x = components.sample(phi, labels, rng)
+        return replace(mixture, components=components.on(x), weight=np.ones(n))
 
     def _attributes(self, mixture: Mixture, fit: Any, dependent: Any, names: tuple[str, ...]) -> dict[str, Any]:
         components: Any = mixture.components

@@ -13,7 +13,9 @@ from ..mixtures.edges import hold_edges
 from ..mixtures.fitting import fit_mixture
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
-from .density import Density, check_common, check_distinct, random_generator, weights_of
+from ..table import Table
+from .density import Density, check_common, check_distinct, random_generator, weights_of, whole_rows
+from .mixed import Fitted, More, units_of
 from .mixture_columns import Plan, plan_columns, rows_of
 
 if TYPE_CHECKING:
@@ -131,30 +133,46 @@ class MixtureModel(Density):
         InputError
             For data that the model cannot have: the message names the column, the row and the value.
         """
-        if not isinstance(self.by_component, (bool, np.bool_)):
-            raise InputTypeError(f"by_component must be True or False, got {self.by_component!r}")
+        self._keep(self._fitted(X, y, sample_weight))
+        return self
+
+    def _fitted(self, X: Any, y: Any = None, sample_weight: Any = None, *, more: More | None = None) -> Fitted:
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            table, weight = weights_of(rows_of(X), sample_weight)
-            check_common(self, table.n, weight)
-            plan, values = plan_columns(table, self.family, int(self.n_components), bool(self.by_component), weight)
+            table, plan, values, weight = self._read(X, sample_weight)
             check_distinct(values, int(self.n_components))
-            components: Any = plan.components(values)
-            mixture = Mixture(
-                components, Mixing(int(self.n_components)), np.ascontiguousarray(weight[weight > 0.0]),
-                None, _threads.thread_count(self.n_jobs),
-            )  # fmt: skip
+            mixture = self._on(plan, values, weight[weight > 0.0])
             fit = fit_mixture(
                 mixture, model=f"Mixture of {self.n_components} components", rng=random_generator(self.random_state),
                 n_init=int(self.n_init), max_iter=int(self.max_iter), tol=float(self.tol),
+                more=() if more is None else more(mixture),
             )  # fmt: skip
             fit = hold_edges(mixture, fit, int(self.max_iter), float(self.tol))
             attributes = self._attributes(plan, mixture, fit)
-        self._report_progress(fit)
-        self.__dict__.pop("feature_names_in_", None)
-        if table.is_frame:
-            attributes["feature_names_in_"] = np.array(table.names, dtype=object)
-        self._keep(fit, **attributes)
-        return self
+        return Fitted(mixture, fit, attributes, table.names if table.is_frame else None)
+
+    def _read(self, X: Any, sample_weight: Any) -> tuple[Table, Plan, list[np.ndarray], np.ndarray]:
+        """The table, what its columns are, their rows of positive weight, and the weights of all rows."""
+        if not isinstance(self.by_component, (bool, np.bool_)):
+            raise InputTypeError(f"by_component must be True or False, got {self.by_component!r}")
+        table, weight = weights_of(rows_of(X), sample_weight)
+        check_common(self, table.n, weight)
+        plan, values = plan_columns(table, self.family, int(self.n_components), bool(self.by_component), weight)
+        return table, plan, values, weight
+
+    def _on(self, plan: Plan, values: list[np.ndarray], weight: np.ndarray) -> Mixture:
+        components: Any = plan.components(values)
+        threads = _threads.thread_count(self.n_jobs)
+        return Mixture(components, Mixing(plan.count), np.ascontiguousarray(weight), None, threads)
+
+    def _rows_of_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Mixture, np.ndarray | None]:
+        _, plan, values, weight = self._read(X, sample_weight)
+        return self._on(plan, values, weight[weight > 0.0]), units_of(weight > 0.0)
+
+    def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
+        n, components = whole_rows(mixture), mixture.components
+        counts = rng.multinomial(n, self.weights_ / self.weights_.sum())
+        drawn = self._columns_drawn(components, mixture.split(self._theta)[1], counts, rng)
+        return self._on(self._plan, drawn, np.ones(n))
 
     def _attributes(self, plan: Plan, mixture: Mixture, fit: Any) -> dict[str, Any]:
         result, count = fit.result, plan.count
@@ -212,10 +230,9 @@ class MixtureModel(Density):
         counts = rng.multinomial(n_samples, self.weights_ / self.weights_.sum())
         phi = self._theta[plan.count - 1 :]
         components = plan.components([np.zeros(1)] * len(plan.names))
-        drawn = [components.sample(phi, k, int(size), rng) for k, size in enumerate(counts)]
+        drawn = self._columns_drawn(components, phi, counts, rng)
         columns = {}
-        for j, (name, spec) in enumerate(zip(plan.names, plan.specs, strict=True)):
-            column = np.concatenate([rows[j] for rows in drawn])
+        for name, spec, column in zip(plan.names, plan.specs, drawn, strict=True):
             if isinstance(spec, Column):
                 column = np.array(spec.levels, dtype=object if isinstance(spec.levels[0], str) else None)[column]
             columns[name] = column
@@ -225,6 +242,13 @@ class MixtureModel(Density):
         import pandas as pd
 
         return pd.DataFrame(columns), labels
+
+    def _columns_drawn(
+        self, components: Any, phi: np.ndarray, counts: np.ndarray, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Draws of every column, so many from each component."""
+        drawn = [components.sample(phi, k, int(size), rng) for k, size in enumerate(counts)]
+        return [np.concatenate([rows[j] for rows in drawn]) for j in range(len(self._plan.names))]
 
 
 __all__ = ["MixtureModel"]

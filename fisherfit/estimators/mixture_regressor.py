@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,11 +13,12 @@ from ..errors import BoundaryWarning, InputError, MissingValuesWarning, Separati
 from ..families import Family
 from ..links import Link
 from ..mixtures.fitting import fit_mixture
+from ..mixtures.mixture import Mixture
 from ..mixtures.sampled import sampled_starts
 from ..prediction import Predictor
 from ..randomness import generator
-from .mixed import Mixed
-from .mixture_answers import NO_RESPONSE, AnsweringRegressions
+from .mixed import Fitted, Mixed, More
+from .mixture_answers import NO_RESPONSE, AnsweringRegressions, drawn_responses
 from .mixture_settings import check_settings, responsibilities
 from .regression_data import (
     Reading,
@@ -199,23 +199,24 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         ConvergenceWarning, SeparationWarning, RankWarning, NonIntegerWarning, MissingValuesWarning
             For statistical trouble.
         """
+        found = self._fitted(X, y, sample_weight, offset, exposure, groups, concomitant)
+        self._keep(found)
+        return self
+
+    def _fitted(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
+        groups: Any = None, concomitant: Any = None, *, more: More | None = None,
+    ) -> Fitted:  # fmt: skip
         families, links = check_settings(self)
-        if y is None and self.formula is None:
-            raise InputError(NO_RESPONSE)
         rng = generator(self.random_state)
-        if concomitant is not None and self.concomitant is not None:
-            raise InputError("concomitant was given to the constructor and to fit; leave one of the two out")
-        spec = self.concomitant if concomitant is None else concomitant
-        reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
-        data = read_data(reading, families, links, self.shared, spec, X, y, sample_weight, offset, exposure, groups,
-                         _threads.thread_count(self.n_jobs))  # fmt: skip
+        data = self._read(X, y, sample_weight, offset, exposure, groups, concomitant)
         mixture = data.mixture
         starts = responsibilities(self.start, mixture, data.units)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             starts = starts or sampled_starts(mixture, self.n_init, rng, self.max_iter)
             fit = fit_mixture(
                 mixture, model=model_name(families, links), rng=rng, n_init=10 if self.n_init is None else self.n_init,
-                starts=starts, max_iter=self.max_iter, tol=self.tol,
+                starts=starts, max_iter=self.max_iter, tol=self.tol, more=() if more is None else more(mixture),
             )  # fmt: skip
             degenerate = degenerated(fit)
             if degenerate:
@@ -244,14 +245,43 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         ]  # fmt: skip
         needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
         values["_predictor"] = replace(values["_predictor"], needs=needs)
-        for message, kind in extra:
-            warnings.warn(message, kind, stacklevel=2)
-        self.__dict__.pop("feature_names_in_", None)
-        self._keep(fit, **values)
+        names = data.prepared.feature_names
+        return Fitted(mixture, replace(fit, warnings=(*extra, *fit.warnings)), values, names)
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, groups: Any, concomitant: Any
+    ) -> RegressionData:
+        """The data of a fit, checked."""
+        families, links = check_settings(self)
+        if y is None and self.formula is None:
+            raise InputError(NO_RESPONSE)
+        if concomitant is not None and self.concomitant is not None:
+            raise InputError("concomitant was given to the constructor and to fit; leave one of the two out")
+        spec = self.concomitant if concomitant is None else concomitant
+        reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
+        return read_data(reading, families, links, self.shared, spec, X, y, sample_weight, offset, exposure, groups,
+                         _threads.thread_count(self.n_jobs))  # fmt: skip
+
+    def _rows_of_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
+        groups: Any = None, concomitant: Any = None,
+    ) -> tuple[Mixture, np.ndarray | None]:  # fmt: skip
+        named = self._predictor.offset_names
+        offset, exposure = named[0] if offset is None else offset, named[1] if exposure is None else exposure
+        for needed, given, what in zip(self._predictor.needs, (offset, exposure), ("offset", "exposure"), strict=True):
+            if needed and given is None:
+                raise InputError(f"the fit had an {what} given as an array; give {what}= as in the fit")
+        groups = self._group_name if groups is None else groups
+        data = self._read(X, y, sample_weight, offset, exposure, groups, concomitant)
+        return data.mixture, data.units
+
+    def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
+        return drawn_responses(mixture, self._theta, rng)
+
+    def _report_progress(self, fit: Any) -> None:
         if self.verbose:
-            print(f"MixtureRegressor: log-likelihood {self.result_.llf:.10g} after {self.n_iter_} steps, "
-                  f"{'converged' if self.converged_ else 'NOT converged'}")  # fmt: skip
-        return self
+            print(f"MixtureRegressor: log-likelihood {fit.result.llf:.10g} after {max(fit.result.n_iter, 1)} steps, "
+                  f"{'converged' if fit.result.converged else 'NOT converged'}")  # fmt: skip
 
     def _values(
         self, data: RegressionData, theta: np.ndarray, families: Sequence[Family], links: Sequence[tuple[Link, ...]]
@@ -285,8 +315,6 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             "_concomitant": data.concomitant,
             "_group_name": data.group_name,
         }
-        if prepared.feature_names is not None:
-            values["feature_names_in_"] = np.array(prepared.feature_names, dtype=object)
         return values
 
     def __sklearn_tags__(self) -> Any:

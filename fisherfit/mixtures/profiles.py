@@ -80,6 +80,26 @@ class MixtureProfile:
         columns = {key: np.array([row[i] for row in rows]) for i, key in enumerate(("value", "tau", "loglik"))}
         return labelled.frame(columns, [str(i) for i in range(len(rows))])
 
+    def plot(self, name: str, level: float = 0.95, ax: Any = None) -> Any:
+        """The curve of one parameter, as :func:`fisherfit.plots.profile` draws it.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        level : float
+            Of the interval that is marked.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default axes of their own.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from ..plots import profile
+
+        return profile(self, name, level=level, ax=ax)
+
     def _place(self, at: int) -> tuple[float, float]:
         """The estimate on the scale of its interval, and its standard error there."""
         value, slope = on_scale(self.result.estimates[[at]], self.result.supports[at])
