@@ -14,7 +14,6 @@ from ..mixtures.mixture import Mixture
 from ._estimator import Estimator
 from .mixed_inference import MixedInference
 
-
 #: points theta to begin from besides the estimator's own, made from the mixture on its rows
 More = Callable[[Mixture], list[np.ndarray]]
 
@@ -37,7 +36,7 @@ class Mixed(MixedInference, Estimator):
     others like them (`_drawn`).
     """
 
-    def _fitted(self, *data: Any, more: More | None = None) -> Fitted:
+    def _fitted(self, X: Any, y: Any = None, sample_weight: Any = None, *, more: More | None = None) -> Fitted:
         raise NotImplementedError
 
     def _rows_of_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Mixture, np.ndarray | None]:

@@ -2,8 +2,8 @@
 
 The likelihood-ratio statistic of K against more components has no chi-square law: the smaller model is where a
 proportion is 0, or two components are the same. Its law is found by fitting both models to data drawn from the
-smaller, which there begins at the parameters that they were drawn at. Statistic and draws are found in the same way, the larger model beginning at the smaller with a component
-split, besides a few starts of its own.
+smaller, which there begins at the parameters that they were drawn at. Statistic and draws are found in the same way:
+the larger model begins at the smaller with a component split, and at a few starts of its own.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from .restricted import Restricted, maximise_restricted
 from .result import MixtureResult
 
 OUTER = (
-    "the observed information is not positive definite under the hypothesis, which is far from the estimates; the outer "
-    "product of the scores stands for it"
+    "the observed information is not positive definite under the hypothesis, which is far from the estimates; the "
+    "outer product of the scores stands for it"
 )
 
 

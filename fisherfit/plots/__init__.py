@@ -9,10 +9,12 @@ matplotlib is not a requirement of fisherfit: ``pip install fisherfit[plot]``.
 from ._models import coefficients, effect, profile
 from ._predicted import calibration, rootogram
 from ._residuals import influence, qq, residuals, worm
+from ._search import criterion
 
 __all__ = [
     "calibration",
     "coefficients",
+    "criterion",
     "effect",
     "influence",
     "profile",
