@@ -45,11 +45,12 @@ from .links import Power
 if TYPE_CHECKING:
     from . import checks, datasets, geometry, optimize, plots
     from .anova_table import anova
-    from .errors import ConvergenceWarning
+    from .errors import ConvergenceWarning, DegenerateComponentWarning
     from .estimators.gaussian_mixture import GaussianMixture
     from .estimators.grouped import GroupedGLM
     from .estimators.mixture_model import MixtureModel
     from .estimators.mixture_regressor import MixtureRegressor
+    from .estimators.mixture_search import MixtureSearch
     from .family_checks import check_family
     from .warming import warmup
 
@@ -64,6 +65,7 @@ __all__ = [
     "CompilationWarning",
     "ConvergenceWarning",
     "CovarianceWarning",
+    "DegenerateComponentWarning",
     "ExactFitWarning",
     "Exponential",
     "Family",
@@ -81,6 +83,7 @@ __all__ = [
     "MissingValuesWarning",
     "MixtureModel",
     "MixtureRegressor",
+    "MixtureSearch",
     "NegativeBinomial",
     "NonIntegerWarning",
     "Normal",
@@ -106,11 +109,12 @@ __all__ = [
 
 #: what no fit needs is loaded when it is first asked for
 _LATER = {
-    "ConvergenceWarning": ".errors", "GaussianMixture": ".estimators.gaussian_mixture",
+    "ConvergenceWarning": ".errors", "DegenerateComponentWarning": ".errors",
+    "GaussianMixture": ".estimators.gaussian_mixture",
     "GroupedGLM": ".estimators.grouped", "MixtureModel": ".estimators.mixture_model",
-    "MixtureRegressor": ".estimators.mixture_regressor", "anova": ".anova_table",
-    "check_family": ".family_checks", "checks": "", "datasets": "", "geometry": "", "optimize": "",
-    "plots": "", "warmup": ".warming",
+    "MixtureRegressor": ".estimators.mixture_regressor", "MixtureSearch": ".estimators.mixture_search",
+    "anova": ".anova_table", "check_family": ".family_checks", "checks": "", "datasets": "", "geometry": "",
+    "optimize": "", "plots": "", "warmup": ".warming",
 }  # fmt: skip
 
 if not TYPE_CHECKING:  # type checkers see the imports above, and refuse other names

@@ -8,10 +8,11 @@ fractions of the standard errors: where two orders of it disagree, the function 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .choices import check_level, one_of
 from .covtypes import covariance_shown
 from .errors import FisherfitError, FormulaError, InputError, InputTypeError
 from .expressions import FUNCTIONS, Expression, brief, read_expression
-from .result import Result, quantile
+from .result import quantile
 from .table import shown
 
 if TYPE_CHECKING:
@@ -28,6 +29,19 @@ if TYPE_CHECKING:
 
 STEP = 0.05  # standard errors of the widest difference; it is halved three times
 SMOOTH = 1e-6  # error of the gradient, in standard errors of the parameters over that of the function
+
+
+class Estimated(Protocol):
+    """What is needed of a fit: a `Result`, or that of a mixture."""
+
+    @property
+    def names(self) -> Sequence[str]: ...
+    @property
+    def coefficients(self) -> np.ndarray: ...
+    @property
+    def covariance(self) -> np.ndarray | None: ...
+    @property
+    def cov_type(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -80,18 +94,20 @@ class Estimate:
         return f"{text}; {self.note}" if self.note else text
 
 
-def function_of(result: Result, function: Any, level: float, method: str, covariance: Any = None) -> Estimate:
+def function_of(result: Estimated, function: Any, level: float, method: str, covariance: Any = None) -> Estimate:
     """A function of the parameters of a fit, see :meth:`GLM.delta`."""
     check_level(level)
     one_of("method", method, ("delta", "fieller"))
     names, at = list(result.names), result.coefficients
     matrix = _covariance(result, covariance)
     kind = result.cov_type if covariance is None else getattr(covariance, "attrs", {}).get("cov_type", "given")
-    q = float(quantile(0.5 + 0.5 * level, result.df_resid if result.use_t else None))
+    use_t = getattr(result, "use_t", False)
+    q = float(quantile(0.5 + 0.5 * level, getattr(result, "df_resid", None) if use_t else None))
     if isinstance(function, str):
+        written, function = function, _quoted(function, names)
         expression = _read(function, names)
         used = [names.index(name) for name in expression.names]
-        name, value_at = function.strip(), _evaluator(function, expression, names)
+        name, value_at = written.strip(), _evaluator(function, expression, names)
     elif callable(function):
         if method == "fieller":
             raise InputError("method='fieller' takes a ratio written as a string, such as '-Intercept / x'")
@@ -119,7 +135,7 @@ def function_of(result: Result, function: Any, level: float, method: str, covari
     return Estimate(name, value, error, lower, upper, float(level), method, slopes, note, kind)
 
 
-def _covariance(result: Result, covariance: Any) -> np.ndarray:
+def _covariance(result: Estimated, covariance: Any) -> np.ndarray:
     if covariance is None:
         covariance = result.covariance
         if covariance is None:
@@ -143,6 +159,16 @@ def _covariance(result: Result, covariance: Any) -> np.ndarray:
         worst = int(np.argmin(matrix.diagonal()))
         raise InputError(f"covariance: the variance of {result.names[worst]!r} is negative ({matrix[worst, worst]:g})")
     return matrix
+
+
+def _quoted(function: str, names: Sequence[str]) -> str:
+    """The expression with names such as ``mean[0,waiting]`` in backticks, which are no Python."""
+    known = sorted((name for name in names if "[" in name and "`" not in name), key=len, reverse=True)
+    if not known:
+        return function
+    pattern = re.compile(r"(?<![\w.\]])(?:" + "|".join(map(re.escape, known)) + r")(?![\w\[])")
+    parts = function.split("`")
+    return "`".join(pattern.sub(r"`\g<0>`", part) if i % 2 == 0 else part for i, part in enumerate(parts))
 
 
 def _read(function: str, names: Sequence[str]) -> Expression:

@@ -16,7 +16,7 @@ from ..mixtures.mixture import Mixture
 from ..mixtures.streamed import StreamedMixture, fit_streamed
 from ..response import read_weights
 from ..table import Table, named_values, read_table
-from .mixed import Mixed
+from .mixed import Fitted, Mixed, More, units_of
 from .mixture_batches import DensityRows, batches_of
 from .mixture_columns import rows_of
 from .mixture_stream import Whole, advance
@@ -50,7 +50,7 @@ class Density(Mixed):
     def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
         raise NotImplementedError
 
-    def _climb(self, learnt: Learnt) -> MixtureFit:
+    def _climb(self, learnt: Learnt, more: More | None = None) -> MixtureFit:
         raise NotImplementedError
 
     def _on(self, learnt: Learnt, table: Table) -> Any:
@@ -59,7 +59,7 @@ class Density(Mixed):
     def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _held(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
+    def _edged(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
         """The fit with what has run to an edge held there."""
         return fit
 
@@ -67,26 +67,27 @@ class Density(Mixed):
         """Refuse values that the model cannot have; the columns of numbers that are categories."""
         return set()
 
-    def _solved(self, X: Any, sample_weight: Any) -> tuple[MixtureFit, dict[str, Any]]:
-        """The fit of rows in memory, or read in batches, and the fitted attributes."""
+    def _fitted(self, X: Any, y: Any = None, sample_weight: Any = None, *, more: More | None = None) -> Fitted:
+        """The fit of rows in memory, or read in batches."""
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             source, passes = batches_of(X), {}
             if source is None:
                 learnt = self._learn(*weights_of(rows_of(X), sample_weight))
-                fit = self._climb(learnt)
+                fit = self._climb(learnt, more)
             else:
                 rows = DensityRows(source, sample_weight)
                 table, weight, whole = rows.sample(self._check_rows)
                 learnt = self._learn(table, weight)
-                fit = self._climb(learnt)
+                fit = self._climb(learnt, more)
                 if not whole:
                     learnt, fit = self._over_all(learnt, fit, rows)
                 passes = {"passes_": rows.passes}
             attributes = self._attributes_of(learnt, fit) | passes
-            if learnt.is_frame:
-                attributes["feature_names_in_"] = np.array(learnt.names, dtype=object)
-        self._report_progress(fit)
-        return fit, attributes
+        return Fitted(learnt.mixture, fit, attributes, learnt.names if learnt.is_frame else None)
+
+    def _rows_of_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Mixture, np.ndarray | None]:
+        table, weight = weights_of(rows_of(X), sample_weight)
+        return self._learn(table, weight).mixture, units_of(weight > 0.0)
 
     def _over_all(self, learnt: Learnt, fit: MixtureFit, rows: DensityRows) -> tuple[Learnt, MixtureFit]:
         """The model on all rows of a source, and its fit, from those of a sample."""
@@ -100,7 +101,7 @@ class Density(Mixed):
         )
         learnt = replace(learnt, mixture=streamed)
         found = fit_streamed(streamed, sample, fit, max_iter=int(self.max_iter), tol=float(self.tol))
-        return learnt, self._held(learnt, found)
+        return learnt, self._edged(learnt, found)
 
     def _part(self, learnt: Learnt, table: Table, weight: np.ndarray) -> Mixture:
         """The model on other rows, in the same coordinates."""
@@ -251,6 +252,11 @@ def weights_of(table: Table, sample_weight: Any) -> tuple[Table, np.ndarray]:
     return table, read_weights(sample_weight, table.n, table.index)
 
 
+def whole_rows(mixture: Mixture) -> int:
+    """How many rows are drawn to stand for those of a fit: the sum of their weights."""
+    return max(round(mixture.total), 1)
+
+
 def check_common(model: Any, rows: int, weight: np.ndarray) -> None:
     """Refuse arguments of the constructor that cannot be meant, and more components than rows."""
     count = model.n_components
@@ -301,4 +307,4 @@ def check_init(name: str, value: Any, known: tuple[str, ...]) -> None:
     one_of(name, value, known)
 
 
-__all__ = ["Density", "check_common", "check_distinct", "check_init", "random_generator", "weights_of"]
+__all__ = ["Density", "check_common", "check_distinct", "check_init", "random_generator", "weights_of", "whole_rows"]

@@ -18,7 +18,7 @@ from ..mixtures.prior import SUPPORTED, Posterior, check_prior, prior_of
 from ..mixtures.starts import random_responsibilities, seeded
 from ..mixtures.structures import structure_of
 from ..table import Table
-from .density import Density, Learnt, check_common, check_distinct, check_init, random_generator
+from .density import Density, Learnt, check_common, check_distinct, check_init, random_generator, whole_rows
 from .gaussian_density import (
     independent_columns,
     log_densities,
@@ -27,6 +27,7 @@ from .gaussian_density import (
     root_of_precision,
     shape_of,
 )
+from .mixed import Fitted, More
 from .mixture_columns import matched, numbers_of, rows_of
 
 NO_PRIOR_IN_BATCHES = "prior needs the rows in memory, and X comes in batches; leave prior out, or fit a sample"
@@ -179,11 +180,13 @@ class GaussianMixture(Density):
             For data without a maximum (constant or dependent columns) or that cannot be read: the message names the
             column, the row and the value.
         """
+        self._keep(self._fitted(X, y, sample_weight))
+        return self
+
+    def _fitted(self, X: Any, y: Any = None, sample_weight: Any = None, *, more: More | None = None) -> Fitted:
         if self.prior is not None and not isinstance(X, np.ndarray) and source_of(X) is not None:
             raise InputError(NO_PRIOR_IN_BATCHES)
-        fit, attributes = self._solved(X, sample_weight)
-        self._forget()
-        return self._keep(fit, **attributes)
+        return super()._fitted(X, y, sample_weight, more=more)
 
     def partial_fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, *, forgetting: float = 1.0
@@ -267,17 +270,15 @@ class GaussianMixture(Density):
             components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
         )
         called = self.covariance_type if settings is None else f"{self.covariance_type}, prior"
-        return Learnt(
-            mixture, table.names, table.is_frame, f"Gaussian mixture ({called})", (dependent, notes, begun)
-        )
+        return Learnt(mixture, table.names, table.is_frame, f"Gaussian mixture ({called})", (dependent, notes, begun))
 
-    def _climb(self, learnt: Learnt) -> MixtureFit:
+    def _climb(self, learnt: Learnt, more: More | None = None) -> MixtureFit:
         _, notes, begun = learnt.more
         rng, mixture = random_generator(self.random_state), learnt.mixture
         fit = fit_mixture(
             mixture, model=learnt.model, rng=rng, n_init=int(self.n_init),
             starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
-            tol=float(self.tol),
+            tol=float(self.tol), more=() if more is None else more(mixture),
         )  # fmt: skip
         components: Any = mixture.components
         if self.prior is None and components.structure.name in SUPPORTED:
@@ -292,6 +293,14 @@ class GaussianMixture(Density):
 
     def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
         return self._attributes(learnt.mixture, fit, learnt.more[0], learnt.names)
+
+    def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
+        components: Any = mixture.components
+        psi, phi = mixture.split(self._theta)
+        n = whole_rows(mixture)
+        labels = rng.choice(components.count, n, p=np.exp(mixture.mixing.log_weights(psi[None], 0, 1)[0, :, 0]))
+        x = components.sample(phi, labels, rng)
+        return replace(mixture, components=components.on(x), weight=np.ones(n))
 
     def _attributes(self, mixture: Mixture, fit: Any, dependent: Any, names: tuple[str, ...]) -> dict[str, Any]:
         components: Any = mixture.components

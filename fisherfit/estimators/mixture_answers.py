@@ -348,4 +348,34 @@ class AnsweringRegressions:
         return Mixture(components.take(order), mixing, np.ones(first.size), edges, threads), order, by_row
 
 
-__all__ = ["NO_RESPONSE", "AnsweringRegressions"]
+def drawn_responses(mixture: Mixture, theta: np.ndarray, rng: np.random.Generator) -> Mixture:
+    """The rows of a fit with responses drawn at theta; a unit of weight 3 is three units."""
+    weight = mixture.weight
+    if np.any(weight != np.rint(weight)):
+        at = int(np.argmax(weight != np.rint(weight)))
+        raise InputError(f"sample_weight holds {weight[at]:g}, and responses are drawn for whole rows: weights must be "
+                         "frequencies")  # fmt: skip
+    if np.any(weight != 1.0):
+        mixture = mixture.take(np.repeat(np.arange(mixture.units), weight.astype(int)))
+        mixture = replace(mixture, weight=np.ones(mixture.units))
+    components: Any = mixture.components
+    psi, phi = mixture.split(theta)
+    prior = np.exp(mixture.mixing.log_weights(psi[None], 0, mixture.units))[0]
+    label = (rng.random(mixture.units) > np.cumsum(prior, axis=0)).sum(axis=0)
+    label = np.minimum(label, components.count - 1)
+    label = label if mixture.edges is None else np.repeat(label, np.diff(mixture.edges))
+    y = np.empty(components.n)
+    for k, kernel in enumerate(components.kernels):
+        mine, beta = label == k, np.zeros(components.design.width)
+        beta[components.columns] = phi[components.places[k][: components.width]]
+        eta = project(components.design, beta)
+        mu = kernel.links[0].mean((eta if components.offset is None else eta + components.offset)[mine])
+        if kernel.family.takes_trials:
+            trials = components.trials[mine]
+            y[mine] = rng.binomial(trials.astype(int), mu) / trials
+        else:
+            y[mine] = kernel.family.sample(rng, mu, *components.thetas(phi, k), size=int(mine.sum()))
+    return replace(mixture, components=replace(components, y=y))
+
+
+__all__ = ["NO_RESPONSE", "AnsweringRegressions", "drawn_responses"]

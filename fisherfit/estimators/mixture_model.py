@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from ..mixtures.marginals import is_table
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
 from ..table import Table
-from .density import Density, Learnt, check_common, check_distinct, random_generator
+from .density import Density, Learnt, check_common, check_distinct, random_generator, whole_rows
+from .mixed import More
 from .mixture_columns import Plan, check_support, families_of, numbers_of, plan_columns
 
 if TYPE_CHECKING:
@@ -137,9 +139,8 @@ class MixtureModel(Density):
         """
         if not isinstance(self.by_component, (bool, np.bool_)):
             raise InputTypeError(f"by_component must be True or False, got {self.by_component!r}")
-        fit, attributes = self._solved(X, sample_weight)
-        self._forget()
-        return self._keep(fit, **attributes)
+        self._keep(self._fitted(X, y, sample_weight))
+        return self
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, forgetting: float = 1.0) -> MixtureModel:
         """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
@@ -192,13 +193,14 @@ class MixtureModel(Density):
         )  # fmt: skip
         return Learnt(mixture, table.names, table.is_frame, f"Mixture of {self.n_components} components", plan)
 
-    def _climb(self, learnt: Learnt) -> MixtureFit:
-        return self._held(learnt, fit_mixture(
-            learnt.mixture, model=learnt.model, rng=random_generator(self.random_state), n_init=int(self.n_init),
-            max_iter=int(self.max_iter), tol=float(self.tol),
+    def _climb(self, learnt: Learnt, more: More | None = None) -> MixtureFit:
+        mixture = learnt.mixture
+        return self._edged(learnt, fit_mixture(
+            mixture, model=learnt.model, rng=random_generator(self.random_state), n_init=int(self.n_init),
+            max_iter=int(self.max_iter), tol=float(self.tol), more=() if more is None else more(mixture),
         ))  # fmt: skip
 
-    def _held(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
+    def _edged(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
         return hold_edges(learnt.mixture, fit, int(self.max_iter), float(self.tol))
 
     def _on(self, learnt: Learnt, table: Table) -> Any:
@@ -218,6 +220,13 @@ class MixtureModel(Density):
 
     def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
         return self._attributes(learnt.more, learnt.mixture, fit)
+
+    def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
+        n, components = whole_rows(mixture), mixture.components
+        counts = rng.multinomial(n, self.weights_ / self.weights_.sum())
+        drawn = self._columns_drawn(components, mixture.split(self._theta)[1], counts, rng)
+        own: Any = self._plan.components(drawn)
+        return replace(mixture, components=own, weight=np.ones(n))
 
     def _attributes(self, plan: Plan, mixture: Mixture, fit: Any) -> dict[str, Any]:
         result, count = fit.result, plan.count
@@ -275,10 +284,9 @@ class MixtureModel(Density):
         counts = rng.multinomial(n_samples, self.weights_ / self.weights_.sum())
         phi = self._theta[plan.count - 1 :]
         components = plan.components([np.zeros(1)] * len(plan.names))
-        drawn = [components.sample(phi, k, int(size), rng) for k, size in enumerate(counts)]
+        drawn = self._columns_drawn(components, phi, counts, rng)
         columns = {}
-        for j, (name, spec) in enumerate(zip(plan.names, plan.specs, strict=True)):
-            column = np.concatenate([rows[j] for rows in drawn])
+        for name, spec, column in zip(plan.names, plan.specs, drawn, strict=True):
             if isinstance(spec, Column):
                 column = np.array(spec.levels, dtype=object if isinstance(spec.levels[0], str) else None)[column]
             columns[name] = column
@@ -288,6 +296,13 @@ class MixtureModel(Density):
         import pandas as pd
 
         return pd.DataFrame(columns), labels
+
+    def _columns_drawn(
+        self, components: Any, phi: np.ndarray, counts: np.ndarray, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Draws of every column, so many from each component."""
+        drawn = [components.sample(phi, k, int(size), rng) for k, size in enumerate(counts)]
+        return [np.concatenate([rows[j] for rows in drawn]) for j in range(len(self._plan.names))]
 
 
 __all__ = ["MixtureModel"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,8 +21,8 @@ from ..prediction import Predictor
 from ..randomness import generator
 from ..response import read_weights
 from ..table import named_values, read_table
-from .mixed import Mixed
-from .mixture_answers import NO_RESPONSE, AnsweringRegressions
+from .mixed import Fitted, Mixed, More
+from .mixture_answers import NO_RESPONSE, AnsweringRegressions, drawn_responses
 from .mixture_batches import batches_of
 from .mixture_settings import check_settings, responsibilities
 from .mixture_stream import Whole, advance
@@ -208,34 +207,30 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         ConvergenceWarning, SeparationWarning, RankWarning, NonIntegerWarning, MissingValuesWarning
             For statistical trouble.
         """
+        found = self._fitted(X, y, sample_weight, offset, exposure, groups, concomitant)
+        self._keep(found)
+        return self
+
+    def _fitted(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
+        groups: Any = None, concomitant: Any = None, *, more: More | None = None,
+    ) -> Fitted:  # fmt: skip
         families, links = check_settings(self)
-        source = batches_of(X)
-        if y is None and self.formula is None and source is None:
-            raise InputError(NO_RESPONSE)
-        rng = generator(self.random_state)
-        if concomitant is not None and self.concomitant is not None:
-            raise InputError("concomitant was given to the constructor and to fit; leave one of the two out")
-        spec = self.concomitant if concomitant is None else concomitant
-        reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
-        arguments = (y, sample_weight, offset, exposure, groups, _threads.thread_count(self.n_jobs))
-        rows = None
+        source, rng = batches_of(X), generator(self.random_state)
         if source is None:
-            data = read_data(reading, families, links, self.shared, spec, X, *arguments)
+            data, rows = self._read(X, y, sample_weight, offset, exposure, groups, concomitant), None
         else:
-            data, rows = read_batches(reading, families, links, self.shared, spec, source, *arguments)
-        fit, values, extra = self._solved(data, rows, families, links, rng)
+            spec = self._specified(concomitant)
+            reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
+            data, rows = read_batches(reading, families, links, self.shared, spec, source, y, sample_weight, offset,
+                                      exposure, groups, _threads.thread_count(self.n_jobs))  # fmt: skip
+        mixture, fit, values, extra = self._solved(data, rows, families, links, rng, more)
         needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
         if rows is not None:
             needs = (offset is None and exposure is None and data.prepared.offset is not None, needs[1])
         values["_predictor"] = replace(values["_predictor"], needs=needs)
-        for message, kind in extra:
-            warnings.warn(message, kind, stacklevel=2)
-        self._forget()
-        self._keep(fit, **values)
-        if self.verbose:
-            print(f"MixtureRegressor: log-likelihood {self.result_.llf:.10g} after {self.n_iter_} steps, "
-                  f"{'converged' if self.converged_ else 'NOT converged'}")  # fmt: skip
-        return self
+        names = data.prepared.feature_names
+        return Fitted(mixture, replace(fit, warnings=(*extra, *fit.warnings)), values, names)
 
     def partial_fit(
         self,
@@ -301,7 +296,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
         data = read_data(reading, families, links, self.shared, spec, rows["X"], rows["y"], rows["sample_weight"],
                          offset, exposure, None, _threads.thread_count(self.n_jobs))  # fmt: skip
-        fit, values, extra = self._solved(data, None, families, links, generator(self.random_state))
+        _, fit, values, extra = self._solved(data, None, families, links, generator(self.random_state))
         needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
         values["_predictor"] = replace(values["_predictor"], needs=needs)
         template = replace(data.mixture, components=values["_like"], mixing=data.mixture.mixing.take(np.empty(0, int)),
@@ -340,16 +335,16 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
 
     def _solved(
         self, data: RegressionData, rows: RegressionRows | None, families: Sequence[Family],
-        links: Sequence[tuple[Link, ...]], rng: np.random.Generator,
-    ) -> tuple[MixtureFit, dict[str, Any], list[Any]]:  # fmt: skip
-        """The fit of rows in memory, or of a sample and then of all `rows`, the fitted attributes, and warnings."""
+        links: Sequence[tuple[Link, ...]], rng: np.random.Generator, more: More | None = None,
+    ) -> tuple[Mixture, MixtureFit, dict[str, Any], list[Any]]:  # fmt: skip
+        """The model, its fit to rows in memory, or a sample and then all `rows`, fitted attributes, and warnings."""
         mixture = data.mixture
         starts = responsibilities(self.start, mixture, data.units)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             starts = starts or sampled_starts(mixture, self.n_init, rng, self.max_iter)
             fit = fit_mixture(
                 mixture, model=model_name(families, links), rng=rng, n_init=10 if self.n_init is None else self.n_init,
-                starts=starts, max_iter=self.max_iter, tol=self.tol,
+                starts=starts, max_iter=self.max_iter, tol=self.tol, more=() if more is None else more(mixture),
             )  # fmt: skip
             degenerate = degenerated(fit)
             streamed = None if rows is None or rows.fits else rows.streamed(data)
@@ -389,7 +384,46 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
              f"{'is' if len(names) == 1 else 'are'} infinite; see separation_", SeparationWarning)
             for k, names in found.items()
         ]  # fmt: skip
-        return fit, values, extra
+        return mixture if streamed is None else streamed, fit, values, extra
+
+    def _specified(self, concomitant: Any) -> Any:
+        """The concomitant variables, by the constructor or as given."""
+        if concomitant is not None and self.concomitant is not None:
+            raise InputError("concomitant was given to the constructor and to fit; leave one of the two out")
+        return self.concomitant if concomitant is None else concomitant
+
+    def _read(
+        self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, groups: Any, concomitant: Any
+    ) -> RegressionData:
+        """The data of a fit, checked."""
+        families, links = check_settings(self)
+        if y is None and self.formula is None:
+            raise InputError(NO_RESPONSE)
+        spec = self._specified(concomitant)
+        reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
+        return read_data(reading, families, links, self.shared, spec, X, y, sample_weight, offset, exposure, groups,
+                         _threads.thread_count(self.n_jobs))  # fmt: skip
+
+    def _rows_of_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
+        groups: Any = None, concomitant: Any = None,
+    ) -> tuple[Mixture, np.ndarray | None]:  # fmt: skip
+        named = self._predictor.offset_names
+        offset, exposure = named[0] if offset is None else offset, named[1] if exposure is None else exposure
+        for needed, given, what in zip(self._predictor.needs, (offset, exposure), ("offset", "exposure"), strict=True):
+            if needed and given is None:
+                raise InputError(f"the fit had an {what} given as an array; give {what}= as in the fit")
+        groups = self._group_name if groups is None else groups
+        data = self._read(X, y, sample_weight, offset, exposure, groups, concomitant)
+        return data.mixture, data.units
+
+    def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
+        return drawn_responses(mixture, self._theta, rng)
+
+    def _report_progress(self, fit: Any) -> None:
+        if self.verbose:
+            print(f"MixtureRegressor: log-likelihood {fit.result.llf:.10g} after {max(fit.result.n_iter, 1)} steps, "
+                  f"{'converged' if fit.result.converged else 'NOT converged'}")  # fmt: skip
 
     def _values(
         self, data: RegressionData, theta: np.ndarray, families: Sequence[Family], links: Sequence[tuple[Link, ...]]
@@ -423,8 +457,6 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             "_concomitant": data.concomitant,
             "_group_name": data.group_name,
         }
-        if prepared.feature_names is not None:
-            values["feature_names_in_"] = np.array(prepared.feature_names, dtype=object)
         return values
 
     def __sklearn_tags__(self) -> Any:

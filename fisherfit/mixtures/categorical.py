@@ -151,6 +151,10 @@ class Tables:
         """phi with the components in another order."""
         return np.asarray(phi.reshape(self.count, self.own)[order].ravel())
 
+    def counting(self, count: int) -> Tables:
+        """As many components on the same rows."""
+        return replace(self, count=count)
+
     def take(self, rows: np.ndarray) -> Tables:
         """The same components on some of the rows."""
         return replace(self, codes=np.ascontiguousarray(self.codes[:, rows]))

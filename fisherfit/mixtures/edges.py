@@ -7,7 +7,7 @@ always. The parameter itself has none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,37 +16,8 @@ from ..errors import BoundaryWarning
 from .ascent import ascend
 from .entries import Edge
 from .fitting import MixtureFit, inverse_of
-from .mixture import Mixture, MixtureEvaluation
-
-
-@dataclass(frozen=True, eq=False)
-class Held:
-    """A mixture as a function of the entries of theta that are free; the others are those of `theta`."""
-
-    mixture: Mixture
-    theta: np.ndarray
-    free: np.ndarray
-
-    @property
-    def total(self) -> float:
-        """Sum of the weights."""
-        return self.mixture.total
-
-    def whole(self, free: np.ndarray) -> np.ndarray:
-        """theta from its free entries, along the last axis."""
-        out = np.broadcast_to(self.theta, (*free.shape[:-1], self.theta.size)).copy()
-        out[..., self.free] = free
-        return out
-
-    def loglik(self, free: np.ndarray) -> np.ndarray:
-        """The log-likelihoods at S points."""
-        return self.mixture.loglik(self.whole(free))
-
-    def evaluate(self, free: np.ndarray) -> MixtureEvaluation:
-        """Log-likelihood, score and information of the free entries."""
-        found, at = self.mixture.evaluate(self.whole(free)), self.free
-        square = np.ix_(at, at)
-        return MixtureEvaluation(found.loglik, found.score[at], found.complete[square], found.observed[square])
+from .held import holding
+from .mixture import Mixture
 
 
 def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: float = 1e-20) -> MixtureFit:
@@ -62,13 +33,14 @@ def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: floa
         held |= found
         for place, edge in held.items():
             theta[place] = edge.held
-        free = np.setdiff1d(np.arange(theta.size), list(held))
-        problem = Held(mixture, theta, free)
-        ascent = ascend(problem, theta[free], max_iter=max_iter, tol=tol, mu=0.0)
-        theta = problem.whole(ascent.theta)
+        problem, start = holding(mixture, theta, sorted({*held, *fit.held}))
+        ascent = ascend(problem, start, max_iter=max_iter, tol=tol, mu=0.0)
+        theta, outside = problem.whole(ascent.theta), problem.free[list(ascent.held)]
     if not held:
         return fit
     evaluation = mixture.evaluate(theta)
+    everywhere = sorted({*held, *fit.held, *outside.tolist()})
+    free = holding(mixture, theta, everywhere)[0].free
     parameters = mixture.report(theta)
     inverse = inverse_of(evaluation.observed[np.ix_(free, free)])
     slopes = parameters.jacobian[:, free]
@@ -96,7 +68,10 @@ def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: floa
         boundary=tuple(name for name, edge in zip(parameters.names, on_edge, strict=True) if edge),
     )  # fmt: skip
     others = tuple(pair for pair in fit.warnings if pair[1] is not BoundaryWarning)
-    return replace(fit, theta=theta, evaluation=evaluation, result=result, warnings=(*others, (text, BoundaryWarning)))
+    return replace(
+        fit, theta=theta, evaluation=evaluation, result=result, held=tuple(everywhere),
+        warnings=(*others, (text, BoundaryWarning)),
+    )  # fmt: skip
 
 
-__all__ = ["Held", "hold_edges"]
+__all__ = ["hold_edges"]

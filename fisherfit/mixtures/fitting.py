@@ -29,6 +29,7 @@ SHORT, FEW_MERGED = ((3, 2.0), (5, 2.0)), 300  # for two components: rounds, and
 PASSES = 60  # steps of EM with a sample's information at the most
 DISTANT, QUICK = 0.1, 8  # where the sample's information is taken anew, if the way there was longer
 CHEAP = 6.0  # steps of EM that the information may cost where Newton's steps are taken from the sample's maximum on
+FOLLOWED_STEPS, FOLLOWED = 6, 3  # steps of EM that further points make together, and how many of them remain
 DEAR = 5e12  # multiplications for the information of all units, above which the sample's stands for it
 
 
@@ -36,7 +37,7 @@ DEAR = 5e12  # multiplications for the information of all units, above which the
 class MixtureFit:
     """A fitted mixture: theta with components in canonical order, its evaluation there, and the result.
 
-    `warnings` are pairs (message, class) for the estimator to give.
+    `warnings` are pairs (message, class) for the estimator to give; `held` are the coordinates that run to infinity.
     """
 
     theta: np.ndarray
@@ -44,6 +45,7 @@ class MixtureFit:
     climb: Climb
     result: MixtureResult
     warnings: tuple[tuple[str, Any], ...]
+    held: tuple[int, ...] = ()
 
 
 def fit_mixture(
@@ -55,6 +57,7 @@ def fit_mixture(
     starts: Sequence[np.ndarray] = (),
     max_iter: int = 500,
     tol: float = 1e-20,
+    more: Sequence[np.ndarray] = (),
 ) -> MixtureFit:
     """Maximise the likelihood of a mixture.
 
@@ -72,6 +75,8 @@ def fit_mixture(
         Responsibilities to begin from instead.
     max_iter, tol
         As for `ascend`.
+    more : sequence of arrays (size,), optional
+        Points theta to begin from besides: the best of them are followed to the end.
 
     Raises
     ------
@@ -88,9 +93,13 @@ def fit_mixture(
         found = climb_large(mixture, n_init, rng, max_iter=max_iter, tol=tol)
     else:
         found = climb(mixture, default_starts(mixture, n_init, rng), max_iter=max_iter, tol=tol)
+    if len(more):
+        further = halve(mixture, np.stack(more), FOLLOWED_STEPS, FOLLOWED)
+        besides = climb(mixture, list(further), max_iter=max_iter, tol=tol, rounds=(), moves=0)
+        found = chosen([*found.runs, *besides.runs])
     best = found.best.ascent
     result = make_result(mixture, best.theta, best.evaluation, found, model)
-    return MixtureFit(best.theta, best.evaluation, found, result, warnings_of(found.best, result))
+    return MixtureFit(best.theta, best.evaluation, found, result, warnings_of(found.best, result), best.held)
 
 
 def check_units(mixture: Mixture) -> None:
@@ -326,7 +335,7 @@ def refit_from(mixture: Mixture, fit: MixtureFit, theta: np.ndarray, **options: 
     run = Run(ascent, troubles(mixture, ascent))
     found = Climb(run, (run,))
     result = make_result(mixture, ascent.theta, ascent.evaluation, found, fit.result.model)
-    return MixtureFit(ascent.theta, ascent.evaluation, found, result, warnings_of(run, result))
+    return MixtureFit(ascent.theta, ascent.evaluation, found, result, warnings_of(run, result), ascent.held)
 
 
 __all__ = [

@@ -195,6 +195,13 @@ class Gaussian(_Gaussian):
         """The same components on other data (n, d), in the same working coordinates."""
         return Gaussian._of(self.frame.rows(np.asarray(x)), self)
 
+    def counting(self, count: int) -> Gaussian:
+        """As many components of the same structure on the same rows."""
+        out = Gaussian.__new__(Gaussian)
+        structure = Structure(self.structure.name, count, self.structure.d)
+        _Gaussian.__init__(out, self.u, structure, self.frame, self.names)
+        return out
+
     def features(self) -> np.ndarray:
         """The rows in working coordinates: (n, d)."""
         return self.u.T

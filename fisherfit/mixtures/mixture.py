@@ -147,9 +147,10 @@ class Mixture:
         return found
 
     def _by_moments(self, point: Any, psi: np.ndarray) -> MixtureEvaluation:
-        """The evaluation from moments of the rows, for components whose scores are linear in a few functions of them."""
+        """The evaluation from moments of the rows: scores of the components are linear in a few functions of these."""
 
         def task(start: int, stop: int) -> np.ndarray:
+            block: Any
             block, r, loglik, _ = self._block(point, psi, start, stop, False)
             return np.append(block.moments(r[0], self.weight[start:stop]), loglik)
 

@@ -48,6 +48,16 @@ def split_and_merge(mixture: Mixture, theta: np.ndarray) -> list[np.ndarray]:
     return out
 
 
+def cut_in_two(mixture: Mixture, theta: np.ndarray, more: Mixture) -> list[np.ndarray]:
+    """Points to begin from with one component more, of the same rows: each component cut in some ways."""
+    z = np.ascontiguousarray(mixture.posterior(theta).T)
+    out = []
+    for c in range(len(z)):
+        for part in _halves(mixture, z[c], z[c] * mixture.weight):
+            out.append(more.start(np.concatenate([z[:c], [z[c] * part, z[c] * (1.0 - part)], z[c + 1 :]])))
+    return out
+
+
 def _halves(mixture: Mixture, z: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
     """Ways to cut the units of a component in two, as 0 and 1: across, core and rest, what is farthest off.
 
@@ -74,4 +84,4 @@ def _halves(mixture: Mixture, z: np.ndarray, weight: np.ndarray) -> list[np.ndar
     return [part.astype(float) for part in parts if 0 < part.sum() < len(part)]
 
 
-__all__ = ["split_and_merge"]
+__all__ = ["cut_in_two", "split_and_merge"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from .entries import Edge
 from .parameters import Parameters
 
@@ -99,6 +100,13 @@ class Product:
     def take(self, rows: np.ndarray) -> Product:
         """The same components on some of the rows."""
         return replace(self, parts=tuple(part.take(rows) for part in self.parts))
+
+    def counting(self, count: int) -> Product:
+        """As many components of the same families on the same rows."""
+        if len(set(self.alike)) > 1:
+            raise InputError("the components are of different families (by_component=True), so that the family of a "
+                             "further one is not known; fit both models and compare their BIC")  # fmt: skip
+        return Product(tuple(part.counting(count) for part in self.parts), (0,) * count)
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
         """Components that have degenerated in some part."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import labelled
+from .. import _threads, labelled
 from ..choices import check_level
 from ..result import quantile
 from .functions import back, on_scale, one_parameter
@@ -61,6 +61,13 @@ class MixtureProfile:
 
     def trace(self, name: str, limit: float = 2.6, points: int = 13) -> pd.DataFrame:
         """The curve of one parameter: ``value``, ``tau`` (the root of the deviance) and ``loglik``."""
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            rows = self._curve(name, limit, points)
+        columns = {key: np.array([row[i] for row in rows]) for i, key in enumerate(("value", "tau", "loglik"))}
+        return labelled.frame(columns, [str(i) for i in range(len(rows))])
+
+    def _curve(self, name: str, limit: float, points: int) -> list[tuple[float, float, float]]:
+        """Value, tau and log-likelihood along the curve."""
         at = self.result.names.index(name)
         support = self.result.supports[at]
         c0, se = self._place(at)
@@ -76,9 +83,27 @@ class MixtureProfile:
                 fall = max(self.result.llf - found.evaluation.loglik, 0.0)
                 value = back(c0 + side * z * se, support)
                 rows.append((value, side * float(np.sqrt(2.0 * fall)), found.evaluation.loglik))
-        rows.sort()
-        columns = {key: np.array([row[i] for row in rows]) for i, key in enumerate(("value", "tau", "loglik"))}
-        return labelled.frame(columns, [str(i) for i in range(len(rows))])
+        return sorted(rows)
+
+    def plot(self, name: str, level: float = 0.95, ax: Any = None) -> Any:
+        """The curve of one parameter, as :func:`fisherfit.plots.profile` draws it.
+
+        Parameters
+        ----------
+        name : str
+            The parameter.
+        level : float
+            Of the interval that is marked.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default axes of their own.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+        """
+        from ..plots import profile
+
+        return profile(self, name, level=level, ax=ax)
 
     def _place(self, at: int) -> tuple[float, float]:
         """The estimate on the scale of its interval, and its standard error there."""
@@ -88,7 +113,8 @@ class MixtureProfile:
     def _end(self, name: str, level: float, side: int) -> tuple[float, str]:
         key = (name, float(level), side)
         if key not in self.ends:
-            self.ends[key] = self._find(name, float(quantile(0.5 + 0.5 * level, None)), side)
+            with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+                self.ends[key] = self._find(name, float(quantile(0.5 + 0.5 * level, None)), side)
         return self.ends[key]
 
     def _find(self, name: str, target: float, side: int) -> tuple[float, str]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import coordinates
 from ..blocks import Design
+from ..errors import InputError
 from ..kernels import Kernels
 from ..likelihood import expand, plan
 from ..linalg import cholesky
@@ -185,6 +186,13 @@ class Regressions:
         if "base" in self.__dict__:
             out.__dict__["base"] = self.base[:, rows]
         return out
+
+    def counting(self, count: int) -> Regressions:
+        """As many components of the same family on the same rows."""
+        if len(self.alike) > 1:
+            raise InputError("the components are of different families or links, so that those of a further one are "
+                             "not known; fit both models and compare their BIC")  # fmt: skip
+        return replace(self, kernels=(self.kernels[0],) * count)
 
     def permuted(self, phi: np.ndarray, order: np.ndarray) -> np.ndarray:
         """phi with the components in another order (of one family each)."""

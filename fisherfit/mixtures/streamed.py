@@ -133,7 +133,9 @@ def fit_streamed(
     best = fit.climb.best
     theta = within(streamed, fit.theta, best.ascent.held)
     if streamed.size >= WIDE:
-        theta, _ = approach(streamed, scaled(sample, streamed, theta), theta, tol=1e-6, max_iter=max_iter)
+        theta, _ = approach(
+            streamed, scaled(sample.evaluate(theta), sample, streamed), theta, tol=1e-6, max_iter=max_iter
+        )
     ascent = ascend(streamed, theta, max_iter=max_iter, tol=max(tol, TOL), mu=0.0)
     ordered = in_order(streamed, ascent.theta)
     if not np.array_equal(ordered, ascent.theta):

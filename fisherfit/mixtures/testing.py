@@ -15,6 +15,11 @@ from .mixture import Mixture
 from .restricted import Restricted, maximise_restricted
 from .result import MixtureResult
 
+OUTER = (
+    "the observed information is not positive definite under the hypothesis, which is far from the estimates; the "
+    "outer product of the scores stands for it"
+)
+
 
 def run(
     mixture: Mixture | None, theta: np.ndarray, result: MixtureResult, covariance: np.ndarray, hypothesis: Hypothesis,
@@ -38,6 +43,7 @@ def run(
     """
     check_inside(result, hypothesis)
     notes: list[tuple[str, Any]] = []
+    note = ""
     if method == "wald":
         gap = hypothesis.matrix @ result.estimates - hypothesis.value
         used = np.any(hypothesis.matrix != 0.0, axis=0)
@@ -59,9 +65,13 @@ def run(
             chi2 = max(chi2, 0.0)
         else:
             chi2 = quadratic(lower.evaluation.observed, lower.evaluation.score)
+            if not chi2 >= 0.0:
+                scores = mixture.unit_scores(lower.theta)
+                chi2 = quadratic((scores.T * mixture.weight) @ scores, lower.evaluation.score)
+                note = OUTER
     p = float(special.chdtrc(hypothesis.df, max(chi2, 0.0))) if np.isfinite(chi2) else float("nan")
     kind = "" if method != "wald" else result.cov_type
-    test = HypothesisTest(chi2, hypothesis.df, p, method, "chi2", None, hypothesis.text, "", kind)
+    test = HypothesisTest(chi2, hypothesis.df, p, method, "chi2", None, hypothesis.text, note, kind)
     return test, notes
 
 

@@ -138,6 +138,10 @@ class Univariate:
         """phi with the components in another order (of one family each)."""
         return np.concatenate([phi[self.places[k]] for k in order])
 
+    def counting(self, count: int) -> Univariate:
+        """As many components of the first one's family on the same rows."""
+        return replace(self, marginals=(self.marginals[0],) * count)
+
     def take(self, rows: np.ndarray) -> Univariate:
         """The same components on some of the rows."""
         return replace(self, y=self.y[rows])
