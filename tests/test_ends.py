@@ -163,7 +163,7 @@ def test_ends_of_negative_binomial_coefficients():
             last = value if np.isfinite(value) else estimate + np.sign(target) * 12.0 * se
             at = np.array([params["x" if j == 0 else "Intercept"], np.log(params["alpha"])])
             largest = 0.0
-            for step in np.linspace(estimate, last, 41)[1:]:  # on foot
+            for step in np.linspace(estimate, last, 61)[1:]:  # on foot
                 loglik, rao, at = negative_binomial(y, design, j, step, at)
                 largest = max(largest, rao * -np.sign(target))
             if end.reason == "found" and method == "profile":
