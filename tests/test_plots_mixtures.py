@@ -14,7 +14,12 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 import fisherfit as ff
+from fisherfit import _threads
+from fisherfit.mixtures.fitting import fit_mixture
+from fisherfit.mixtures.profiles import MixtureProfile
 from fisherfit.mixtures.result import MixtureResult
+
+from . import mixture_cases as cases
 
 GEYSER, NOTICES, NPREG = (ff.datasets.load(name) for name in ("faithful", "times_deaths", "npreg"))
 MOTHERS = ff.datasets.load("birthwt")[["race", "smoke", "lwt"]]
@@ -254,10 +259,11 @@ def test_curves_of_a_table():
     })  # fmt: skip
 
     class Search:
-        results_ = table
+        results_, criterion = table.rename(columns={"bic": "icl"}), "icl"
 
     for given in (table, Search()):
         ax = ff.plots.bic_curves(given)
+        assert ax.get_ylabel() == ("BIC" if given is table else "ICL") + " (small is good)"
         np.testing.assert_array_equal(line(ax, "poisson").get_ydata(), [9.0, 4.5, np.nan])  # the best of equal fits
         np.testing.assert_array_equal(line(ax, "negative_binomial").get_ydata(), [7.0, 6.0, 8.0])
         assert line(ax, "smallest").get_label() == "smallest: 2, poisson"
@@ -287,6 +293,25 @@ def test_the_path_of_the_likelihood(gauss):
     np.testing.assert_allclose(line(ax, "half").get_ydata(), np.where(decrement > 0, 0.5 * decrement, np.nan))
     assert isinstance(gauss.result_, MixtureResult)
     assert len(ff.plots.likelihood_trace(gauss.result_).lines) == 3
+
+
+def test_a_profile_of_a_mixture(poisson):
+    y = NOTICES["deaths"].to_numpy(float)
+    components = cases.regressions(ff.Poisson(), 2, y)
+    mixture = cases.mixture(components, weight=NOTICES["days"].to_numpy(float))
+    with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+        fit = fit_mixture(mixture, model="notices", rng=np.random.default_rng(0))
+        profile = MixtureProfile(mixture, fit.theta, fit.result, fit.result.covariance, fit.result.names)
+        ax = ff.plots.profile(profile, "Intercept[1]")
+        limits = profile.conf_int().loc["Intercept[1]"]
+        trace = profile.trace("Intercept[1]", 2.6 * 1.6, 20)  # as far as the interval reaches
+    (dots,) = [one for one in ax.lines if one.get_marker() == "o"]
+    np.testing.assert_allclose(dots.get_xdata(), trace["value"])
+    np.testing.assert_allclose(dots.get_ydata(), trace["tau"])
+    assert [float(text.get_text()) for text in ax.texts] == pytest.approx([limits["lower"], limits["upper"]], rel=6e-3)
+    np.testing.assert_allclose(np.exp(fit.result.params["Intercept[1]"]), poisson.params_["mean"][1])
+    with pytest.raises(ff.InputError, match="no profile of 'mean'; there are those of 'weight"):
+        ff.plots.profile(profile, "mean")
 
 
 def test_dark_backgrounds_show_the_mixture(gauss):
