@@ -122,10 +122,7 @@ def profile(traces: Any, name: str, level: float = 0.95, ax: Axes | None = None)
     known = getattr(traces, "names", None)
     if known is not None and name not in known:
         raise InputError(f"there is no profile of {name!r}; there are those of {', '.join(map(repr, known))}")
-    table = traces.trace(name)
-    value, tau = np.asarray(table["value"], float), np.asarray(table["tau"], float)
-    order = np.argsort(value)
-    value, tau = value[order], tau[order]
+    value, tau = _trace(traces, name, level)
     if value.size < 3:
         raise InputError(f"the profile of {name!r} has {value.size} points; a figure needs 3")
     ax = axes(ax)
@@ -151,6 +148,21 @@ def profile(traces: Any, name: str, level: float = 0.95, ax: Axes | None = None)
     ax.legend(frameon=False, fontsize="small", loc="lower right", title=f"{100 * level:g}% interval marked",
               title_fontsize="small")  # fmt: skip
     return ax
+
+
+def _trace(traces: Any, name: str, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """The curve, in the order of its values; of a mixture so far that a finite interval is in view."""
+    ends: Any = []
+    if hasattr(traces, "mixture"):  # its trace goes by standard errors, which are not where the interval ends
+        row = traces.conf_int(level).loc[name]
+        ends = [end for end in (float(row["lower"]), float(row["upper"])) if np.isfinite(end)]
+    for stretch in (1.0, 1.6, 2.5, 4.0):
+        table = traces.trace(name) if stretch == 1.0 else traces.trace(name, 2.6 * stretch, int(13 * stretch))
+        value, tau = np.asarray(table["value"], float), np.asarray(table["tau"], float)
+        if not value.size or all(value.min() <= end <= value.max() for end in ends):
+            break
+    order = np.argsort(value)
+    return value[order], tau[order]
 
 
 def _ends(traces: Any, name: str, level: float, value: np.ndarray, tau: np.ndarray) -> list[tuple[float, float]]:

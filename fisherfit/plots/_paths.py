@@ -25,7 +25,7 @@ OUTCOMES = {*CRITERIA, "n_components", "llf", "loglik", "entropy", "hardness", "
 
 
 def bic_curves(
-    results: Any, criterion: str = "bic", by: str | Sequence[str] | None = None, ax: Axes | None = None
+    results: Any, criterion: str | None = None, by: str | Sequence[str] | None = None, ax: Axes | None = None
 ) -> Axes:
     """A criterion against the number of components, a curve for every other setting; the best is marked.
 
@@ -36,7 +36,8 @@ def bic_curves(
     ----------
     results : MixtureSearch, its ``results_``, or sequence of fitted mixtures
         A table has the columns ``n_components`` and that of the criterion, and columns for the settings.
-    criterion : {"bic", "icl", "icl_entropy", "aic"}, default "bic"
+    criterion : {"bic", "icl", "icl_entropy", "aic"}, optional
+        By default that of the search, else BIC.
     by : str or sequence of str, optional
         Columns of the table, or arguments of the models, whose values make a curve each; by default all settings that
         differ.
@@ -59,13 +60,14 @@ def bic_curves(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
+    criterion = str(getattr(results, "criterion", "bic")) if criterion is None else criterion
     one_of("criterion", criterion, CRITERIA)
     table = _table(results)
+    if not len(table):
+        raise InputError("there is no fit to draw")
     for name in ("n_components", criterion):
         if name not in table.columns:
             raise InputError(f"the table has no column {name!r}; its columns are {', '.join(map(repr, table.columns))}")
-    if not len(table):
-        raise InputError("there is no fit to draw")
     settings = _settings(table, by)
     value = np.asarray(table[criterion], float)
     if not np.isfinite(value).any():
