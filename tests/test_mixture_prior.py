@@ -269,3 +269,15 @@ def test_what_is_said():
     assert plain.log_posterior is None
     assert "Log-posterior" not in str(plain.summary())
     assert check_prior({"mean": None}, "VVV") == {}
+
+
+def test_axes_far_out_have_no_density():
+    """Where a Cayley transform is orthogonal no more, the density would not be one."""
+    components = Gaussian(X, 2, "EEV")
+    phi = components.from_posterior(np.random.default_rng(1).dirichlet(np.ones(2), 60).T)
+    far = phi.copy()
+    angle = components.structure.places[0][2]
+    far[angle] = 1e9
+    densities = components.at(np.stack([phi, far])).rows(0, 60, False).log_density
+    assert np.isfinite(densities[0]).all()
+    assert not np.isfinite(densities[1, 0]).any()

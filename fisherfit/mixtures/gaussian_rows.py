@@ -11,6 +11,7 @@ from .curvature import Derivatives
 from .structures import Structure
 
 LOG_2PI = float(np.log(2.0 * np.pi))
+TURNED = 1e4  # largest coordinate of orthogonal axes
 
 
 class GaussianPoint:
@@ -28,6 +29,8 @@ class GaussianPoint:
         self.inverse = inverse / half[..., None]
         with np.errstate(all="ignore"):
             usable = (np.exp(self.v) >= collapsed).all(axis=-1) & np.isfinite(self.inverse).all(axis=(-2, -1))
+            if structure.axes == "orthogonal":  # so far out Q is orthogonal no more, and there is no density
+                usable &= (np.abs(self.turn) <= TURNED).all(axis=-1)
         self.constant = np.where(
             usable, log_scale - 0.5 * (structure.d * LOG_2PI + self.v.sum(axis=-1)), np.nan
         )  # fmt: skip
