@@ -291,7 +291,7 @@ def steps_until(run, best, nats=1e-6):
 
 def test_the_natural_gradient_takes_a_tenth_of_the_steps_of_others_at_their_best():
     model = logistic(*two_columns())
-    start = [2.0, 2.5]
+    start = [0.0, 1.5]
     natural = natural_gradient(model, start)
     assert natural.converged
     count = steps_until(natural, natural.loglik)
@@ -305,7 +305,7 @@ def test_the_natural_gradient_takes_a_tenth_of_the_steps_of_others_at_their_best
 def test_other_units_change_nothing_but_for_gradient_descent():
     X, y = two_columns()
     scale = np.array([1.0, 1000.0])
-    start = np.array([2.0, 2.5])
+    start = np.array([0.0, 1.5])
     here, there = (natural_gradient(logistic(X * c, y), start / c) for c in (np.ones(2), scale))
     assert here.n_iter == there.n_iter
     np.testing.assert_allclose(here.path, there.path * scale, rtol=1e-6, atol=1e-9)
