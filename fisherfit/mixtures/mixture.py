@@ -134,7 +134,7 @@ class Mixture:
         return found
 
     def _by_moments(self, point: Any, psi: np.ndarray) -> MixtureEvaluation:
-        """The evaluation from moments of the rows, for components whose scores are linear in a few functions of them."""
+        """The evaluation from moments of the rows: for scores that are linear in a few functions of them."""
 
         def task(start: int, stop: int) -> np.ndarray:
             block, r, loglik, _ = self._block(point, psi, start, stop, False)
