@@ -89,7 +89,7 @@ def test_the_same_bits_on_any_number_of_threads(kind):
 
 
 @pytest.mark.parametrize("shape", ["full", "diag"])
-def test_many_rows_reach_a_maximum_of_all_rows_from_any_start(shape):
+def test_many_rows_reach_a_maximum_of_all_rows_from_any_start(shape, monkeypatch):
     x, labels = clusters(50_000, 2, 3, 8)
     means = np.stack([x[labels == k].mean(axis=0) for k in range(3)])
     default = ff.GaussianMixture(3, covariance_type=shape, random_state=0).fit(x)
@@ -97,10 +97,10 @@ def test_many_rows_reach_a_maximum_of_all_rows_from_any_start(shape):
     assert default.converged_
     assert given.converged_
     np.testing.assert_allclose(given.result_.llf, default.result_.llf, rtol=0, atol=1e-7)
-    # EM goes nowhere else
+    # stationary by the scores of the rows themselves
+    monkeypatch.setattr(mixture, "MANY", 10**9)
     made = mixture.Mixture(Gaussian(x, 3, shape), Mixing(3), np.ones(len(x)), None, 1)
     with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-        theta = made.start(np.ascontiguousarray(default.predict_proba(x).T))[None]
-        for _ in range(100):
-            loglik, theta = made.em(theta)
-    assert abs(loglik[0] - default.result_.llf) < 1e-6
+        here = made.evaluate(default._theta)
+    assert here.score @ np.linalg.solve(here.observed, here.score) < 1e-14
+    np.testing.assert_allclose(here.loglik, default.result_.llf, rtol=1e-13)

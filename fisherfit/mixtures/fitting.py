@@ -125,7 +125,8 @@ def climb_large(
     sample = mixture if small else mixture.take(np.sort(alive[: max(METRIC, PER_PARAMETER * p)]))
     points, hits = (np.stack(starts), 1) if len(starts) else searched(mixture, alive, n_init, rng, max_iter)
     quick = dearness(mixture) <= CHEAP  # Newton's steps with the information of all units
-    begun, theta, history = points[0], points[0], []
+    begun = theta = points[0]
+    history: list[tuple[float, float]] = []
     if not small:
         ascent = on_sample(sample, points, max_iter)
         begun, theta = points[0] if len(points) == 1 else ascent.theta, ascent.theta

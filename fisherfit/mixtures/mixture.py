@@ -137,7 +137,8 @@ class Mixture:
         """The evaluation from moments of the rows: for scores that are linear in a few functions of them."""
 
         def task(start: int, stop: int) -> np.ndarray:
-            block, r, loglik, _ = self._block(point, psi, start, stop, False)
+            found: tuple[Any, ...] = self._block(point, psi, start, stop, False)
+            block, r, loglik, _ = found
             return np.append(block.moments(r[0], self.weight[start:stop]), loglik)
 
         total = self._sum(task, self.size)
