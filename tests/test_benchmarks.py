@@ -64,6 +64,20 @@ def test_a_trial_writes_results_plots_and_page(tmp_path):
     assert f"{again['pass']['information_over_limit']:.2f}" in text
 
 
+@pytest.mark.slow
+def test_a_trial_of_mixtures(tmp_path):
+    done = run("--quick", "--repeats", "1", "--cases", "mixture_diag", "mixture_poisson", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    libraries = results["mixture_diag"]["libraries"]
+    assert {"fisherfit", "fisherfit-start"} <= set(libraries)
+    assert max(values["gap"] for values in libraries.values()) < 1e-4  # one maximum, from every start
+    assert results["mixture_poisson"]["libraries"]["fisherfit"]["gap"] == 0.0
+    text = (tmp_path / "index.rst").read_text()
+    assert "A step of EM takes" in text
+    assert "flexmix" in text
+
+
 def test_an_unknown_case_is_named(tmp_path):
     done = run("--cases", "poison", "--out", str(tmp_path))
     assert done.returncode == 2

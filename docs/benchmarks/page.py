@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import mixed
 import plots
 from cases import BY_NAME, CASES, Case
 from measure import SHORT
@@ -91,6 +92,7 @@ def page(results: Record, figures: dict[str, str]) -> str:
         details(known),
         memory(known, figures),
         groups(known),
+        mixtures(known),
         small_print(known),
         stream(known),
         cold(known),
@@ -203,6 +205,28 @@ def groups(known: Record) -> str:
             for library, values in record["libraries"].items()]  # fmt: skip
     text = f"{record['groups']:,} groups, {record['rows']:,} rows, {record['p']} columns. {BY_NAME['groups'].note}\n\n"
     return title("Many groups") + text + table(("", "time a group", "nats below the best", "aim"), rows)
+
+
+def mixtures(known: Record) -> str:
+    """Mixtures: whole fits, and steps of EM."""
+    text = ""
+    for name, record in known.items():
+        case = BY_NAME[name]
+        if case.kind != "mixture":
+            continue
+        mine = record["libraries"]["fisherfit"]
+        rows = [(mixed.TITLES[library], *_line(values, mine)) for library, values in record["libraries"].items()]
+        text += f"**{record['title']}**, {record['n']:,} x {record['p']:,}. {case.note}"
+        aim = f" The aim is {case.aim:g} times as fast." if case.aim else ""
+        step = record.get("step")
+        if step:
+            text += (f"{aim} A step of EM takes {seconds(step['fisherfit'])}, one of scikit-learn's "
+                     f"{seconds(step['sklearn-mixture'])}: {step['sklearn-mixture'] / step['fisherfit']:.1f} times "
+                     "as long.")  # fmt: skip
+        text += "\n\n"
+        text += table(("", "median", "fastest to slowest", "repeats", "times fisherfit", "nats below the best"), rows)
+        text += "\n"
+    return title("Mixtures") + text if text else ""
 
 
 def small_print(known: Record) -> str:

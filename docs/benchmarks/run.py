@@ -106,6 +106,7 @@ def inner(options: argparse.Namespace) -> dict[str, Any]:
     import fresh
     import machine
     import measure
+    import mixed
     from cases import BY_NAME, smaller
     from peers import versions
 
@@ -131,6 +132,7 @@ def inner(options: argparse.Namespace) -> dict[str, Any]:
         "sweep": measure.sweep_case,
         "pass": measure.pass_case,
         "groups": measure.groups_case,
+        "mixture": mixed.mixture_case,
         "cold": fresh.cold_case,
         "stream": fresh.stream_case,
     }

@@ -398,8 +398,8 @@ class MixedInference:
                 listed = ", ".join(("X", "y", "sample_weight", *known))
                 raise InputTypeError(f"{name}= is no argument of the fit, whose data are {listed}")
         if self._counted is None:
-            raise InputError("the model has learnt from batches, and what it learnt from is not kept; what needs no rows "
-                             "(result_, Wald tests) is there")  # fmt: skip
+            raise InputError("the model has learnt from batches, which are not kept; what needs no rows (result_, Wald "
+                             "tests) is there")  # fmt: skip
         if getattr(self, "prior", None) is not None:
             raise InputError("a fit with a prior is no maximum of the likelihood; what needs no rows (result_, Wald "
                              "tests) is there, or fit without prior")  # fmt: skip

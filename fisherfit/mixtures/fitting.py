@@ -14,6 +14,7 @@ from .approach import approach, scaled
 from .ascent import Ascent, ascend
 from .climbing import SAME, Climb, Run, chosen, climb, halve, in_order, relocated, troubles
 from .mixture import Mixture, MixtureEvaluation
+from .moves import split_and_merge
 from .result import MixtureResult
 from .starts import default_starts
 
@@ -24,6 +25,7 @@ METRIC = 20_000  # units of the latter, at the least
 ROUNDS = ((4, 2.0), (8, 2.0), (12, 1.5))  # as in `climbing`: a large sample has fewer maxima
 WIDE = 120  # parameters from which maxima are sought by EM alone
 FINALISTS, LONG = 3, 40  # then so many points make so many more steps
+PER_MOVE, MOVED = 500, 8  # units for a component that moves out of a maximum of the sample are tried on, and steps
 SHORTER = 12  # or so many, before steps with the information of the sample where that costs little
 SHORT, FEW_MERGED = ((3, 2.0), (5, 2.0)), 300  # for two components: rounds, and units merged hierarchically
 PASSES = 60  # steps of EM with a sample's information at the most
@@ -84,7 +86,7 @@ def fit_mixture(
         More components than units that have weight, or than distinct rows.
     """
     check_units(mixture)
-    if len(starts) and mixture.units >= LARGE:
+    if len(starts) and mixture.units > (2 * METRIC if mixture.size < WIDE else LARGE):
         points = [mixture.start(r) for r in starts]
         found = climb_large(mixture, n_init, rng, max_iter=max_iter, tol=tol, starts=points)
     elif len(starts):
@@ -134,10 +136,12 @@ def climb_large(
     sample = mixture if small else mixture.take(np.sort(alive[: max(METRIC, PER_PARAMETER * p)]))
     points, hits = (np.stack(starts), 1) if len(starts) else searched(mixture, alive, n_init, rng, max_iter)
     quick = dearness(mixture) <= CHEAP  # Newton's steps with the information of all units
-    begun, theta, history = points[0], points[0], []
+    begun = theta = points[0]
+    history: list[tuple[float, float]] = []
     if not small:
-        ascent = on_sample(sample, points, max_iter)
-        begun, theta = points[0] if len(points) == 1 else ascent.theta, ascent.theta
+        few = sample.take(np.arange(0, sample.units, max(1, sample.units // (PER_MOVE * mixture.mixing.count))))
+        ascent = on_sample(sample, few, points, max_iter, moves=not len(starts) and mixture.mixing.count > 2)
+        begun, theta = points[0] if len(starts) == 1 else ascent.theta, ascent.theta
         if len(starts) and not np.diff(mixture.loglik(np.stack([begun, theta])))[0] > 0.0:
             theta = begun
     if not (small or quick):
@@ -170,7 +174,7 @@ def searched(
 ) -> tuple[np.ndarray, int]:
     """Points (S, size) to begin from, found on few of the units, and how many starts led to them.
 
-    One point, at the best maximum; the best of some steps of EM where the information has many entries. Two components
+    The best maxima; or the best of some steps of EM where the information has many entries. Two components
     leave few ways to begin: a few starts that lead to one maximum are enough there.
     """
     k = mixture.mixing.count
@@ -182,16 +186,20 @@ def searched(
             return found.best.ascent.theta[None], found.best.hits
     starts = default_starts(first, min(n_init, 3), rng)
     if mixture.size < WIDE:
-        run = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=ROUNDS, moves=1).best
-        return run.ascent.theta[None], run.hits
+        found = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=ROUNDS, moves=1)
+        good = [run for run in found.runs if run.admissible][:FINALISTS] or [found.best]
+        return np.stack([run.ascent.theta for run in good]), found.best.hits
     points = np.stack(starts)
     for steps, division in ROUNDS:
         points = halve(first, points, steps, max(FINALISTS, int(len(points) / division)))
     return points[:FINALISTS], 1
 
 
-def on_sample(sample: Mixture, points: np.ndarray, max_iter: int) -> Ascent:
-    """The best that is reached on a sample from some points: near the maximum of all units, or on the way there."""
+def on_sample(sample: Mixture, few: Mixture, points: np.ndarray, max_iter: int, moves: bool) -> Ascent:
+    """The best that is reached on a sample from some points: near the maximum of all units, or on the way there.
+
+    With `moves` out of a local maximum, which are tried on a few of the units of the sample.
+    """
     wide = sample.size >= WIDE
     if wide and dearness(sample) == np.inf:
         theta = halve(sample, points, LONG, 1)[0]
@@ -199,6 +207,11 @@ def on_sample(sample: Mixture, points: np.ndarray, max_iter: int) -> Ascent:
     if wide:
         points = halve(sample, points, SHORTER, 1)
     runs = [ascend(sample, point, max_iter=max_iter, tol=DISTANT, mu=0.1 if wide else 1e-3) for point in points]
+    if moves and dearness(sample) <= CHEAP:  # what many units tell apart, few do not
+        best = chosen([Run(run, troubles(sample, run)) for run in runs]).best.ascent
+        candidates = split_and_merge(few, best.theta)
+        theta = halve(few, np.stack(candidates), MOVED, FINALISTS) if candidates else ()
+        runs += [ascend(sample, point, max_iter=max_iter, tol=DISTANT, mu=1e-3) for point in theta]
     return chosen([Run(run, troubles(sample, run)) for run in runs]).best.ascent
 
 

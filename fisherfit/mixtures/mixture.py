@@ -147,11 +147,11 @@ class Mixture:
         return found
 
     def _by_moments(self, point: Any, psi: np.ndarray) -> MixtureEvaluation:
-        """The evaluation from moments of the rows: scores of the components are linear in a few functions of these."""
+        """The evaluation from moments of the rows: for scores that are linear in a few functions of them."""
 
         def task(start: int, stop: int) -> np.ndarray:
-            block: Any
-            block, r, loglik, _ = self._block(point, psi, start, stop, False)
+            found: tuple[Any, ...] = self._block(point, psi, start, stop, False)
+            block, r, loglik, _ = found
             return np.append(block.moments(r[0], self.weight[start:stop]), loglik)
 
         total = self._sum(task, self.size)
