@@ -51,7 +51,9 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_default_options = {
     # scikit-learn writes these; their texts refer to pages of its own manual
-    "exclude-members": "set_fit_request, set_predict_request, set_score_request, get_metadata_routing"
+    # scikit-learn writes these, or the class describes them; a member called n would be meant by every "shape (n,)"
+    "exclude-members": "set_fit_request, set_partial_fit_request, set_predict_request, set_score_request, "
+    "get_metadata_routing, params_, component_params_, results_, held, n"
 }
 python_use_unqualified_type_names = True
 

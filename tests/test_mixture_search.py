@@ -104,7 +104,7 @@ def test_plot(search):
     import matplotlib.pyplot as plt
 
     ax = search.plot()
-    lines = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+    lines = {line.get_label(): line for line in ax.lines if not line.get_label().startswith(("_", "smallest"))}
     assert set(lines) == {"EEE", "VVV", "EEI"}
     assert lines["EEE"].get_ydata().min() == search.best_score_
     plt.close(ax.figure)

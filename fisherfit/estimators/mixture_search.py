@@ -189,7 +189,7 @@ class MixtureSearch(Estimator):
         return np.asarray(self.best_estimator_.score_samples(X, **data))
 
     def plot(self, ax: Any = None) -> Any:
-        """The criterion by number of components, a line for every setting; see :func:`fisherfit.plots.criterion`.
+        """The criterion by number of components, a line for every setting; see :func:`fisherfit.plots.bic_curves`.
 
         Parameters
         ----------
@@ -200,9 +200,9 @@ class MixtureSearch(Estimator):
         -------
         matplotlib.axes.Axes
         """
-        from ..plots import criterion
+        from ..plots import bic_curves
 
-        return criterion(self, ax=ax)
+        return bic_curves(self, ax=ax)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "best_estimator_"):

@@ -16,13 +16,11 @@ from ._optimisers import paths, trace
 from ._paths import bic_curves, likelihood_trace
 from ._predicted import calibration, rootogram
 from ._residuals import influence, qq, residuals, worm
-from ._search import criterion
 
 __all__ = [
     "bic_curves",
     "calibration",
     "coefficients",
-    "criterion",
     "density",
     "effect",
     "ellipses",
