@@ -33,7 +33,7 @@ class Reference(RegressorMixin, BaseEstimator):
     """What scikit-learn makes of an estimator with the same methods."""
 
     __init__ = ff.GLM.__init__
-    fit, score, predict = ff.GLM.fit, ff.GLM.score, ff.GLM.predict
+    fit, score, predict, partial_fit = ff.GLM.fit, ff.GLM.score, ff.GLM.predict, ff.GLM.partial_fit
 
 
 Reference.__name__ = "GLM"  # as it is shown

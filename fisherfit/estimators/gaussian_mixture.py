@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _threads
 from ..batches import source_of
-from ..errors import DegenerateComponentWarning, InputError, InputTypeError, RankWarning
+from ..errors import InputError, InputTypeError
 from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.gaussian import Gaussian
 from ..mixtures.mixing import Mixing
@@ -20,15 +20,23 @@ from ..mixtures.structures import structure_of
 from ..table import Table
 from .density import Density, Learnt, check_common, check_distinct, check_init, random_generator, whole_rows
 from .gaussian_density import (
-    independent_columns,
     log_densities,
     precisions_of,
     root_of_covariance,
     root_of_precision,
     shape_of,
 )
+from .gaussian_parts import (
+    components_of,
+    given_array,
+    labels_as,
+    matrix_of,
+    on_columns,
+    responsibilities_of,
+    with_remedy,
+)
 from .mixed import Fitted, More
-from .mixture_columns import matched, numbers_of, rows_of
+from .mixture_columns import matched, rows_of
 
 NO_PRIOR_IN_BATCHES = "prior needs the rows in memory, and X comes in batches; leave prior out, or fit a sample"
 WAYS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -118,7 +126,7 @@ class GaussianMixture(Density):
     >>> model.means_.round(3).tolist()
     [[2.036, 54.479], [4.29, 79.968]]
     >>> round(model.result_.llf, 6), model.result_.bse["mean[0,waiting]"].round(3)
-    (-1130.26396, np.float64(0.601))
+    (-1130.26396, np.float64(0.592))
     """
 
     def __init__(
@@ -258,7 +266,7 @@ class GaussianMixture(Density):
         settings = check_prior(self.prior, structure_of(self.covariance_type, count, x.shape[1]).name)
         begun = self._begun(x)
         components: Any
-        components, dependent, notes = _components(
+        components, dependent, notes = components_of(
             Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
         )
         kind: type[Mixture] = Mixture
@@ -342,11 +350,11 @@ class GaussianMixture(Density):
         if self.init_params == "random":
             return [random_responsibilities(mixture.units, k, rng) for _ in range(int(self.n_init))]
         if self.init_params == "k-means++":
-            return [_hard(seeded(u, mixture.weight, k, rng, 0), k) for _ in range(int(self.n_init))]
+            return [labels_as(seeded(u, mixture.weight, k, rng, 0), k) for _ in range(int(self.n_init))]
         out = []
         for _ in range(int(self.n_init)):
             seeds = u[rng.choice(len(u), k, replace=False)]
-            out.append(_hard(np.stack([((u - seed) ** 2).sum(axis=1) for seed in seeds]).argmin(axis=0), k))
+            out.append(labels_as(np.stack([((u - seed) ** 2).sum(axis=1) for seed in seeds]).argmin(axis=0), k))
         return out
 
     def _begun(self, x: np.ndarray) -> np.ndarray | None:
@@ -354,14 +362,14 @@ class GaussianMixture(Density):
         k, d = int(self.n_components), x.shape[1]
         if self.warm_start and hasattr(self, "result_") and self.means_.shape == (k, d):
             joint = np.log(self.weights_) + log_densities(x, self.means_, self.precisions_cholesky_, self._shape)
-            return _posterior(joint)
+            return responsibilities_of(joint)
         if self.weights_init is None and self.means_init is None and self.precisions_init is None:
             return None
         if not isinstance(self.covariance_type, str):
             raise InputTypeError(f"covariance_type must be a word, got {self.covariance_type!r}")
         scale = np.maximum(x.std(axis=0), 1e-300)
         if self.means_init is not None:
-            means = _array("means_init", self.means_init, (k, d))
+            means = given_array("means_init", self.means_init, (k, d))
             distance = np.stack([(((x - mean) / scale) ** 2).sum(axis=1) for mean in means])
             labels = distance.argmin(axis=0)
         else:
@@ -370,19 +378,19 @@ class GaussianMixture(Density):
             means = np.stack([x[labels == c].mean(axis=0) for c in range(k)])
         share = np.maximum(np.bincount(labels, minlength=k), 0.5) / len(x)
         if self.weights_init is not None:
-            share = _array("weights_init", self.weights_init, (k,))
+            share = given_array("weights_init", self.weights_init, (k,))
             if (share < 0.0).any() or abs(share.sum() - 1.0) > 1e-6:
                 raise InputError(f"weights_init must be at least 0 and add up to 1, got {share.tolist()}")
         if self.precisions_init is None:
             if self.weights_init is None:
-                return _hard(labels, k)
+                return labels_as(labels, k)
             gap = x - means[labels]
             root = 1.0 / np.sqrt(np.maximum((gap**2).mean(axis=0), 1e-12 * scale**2))
-            return _posterior(np.log(share) + log_densities(x, means, np.tile(root, (k, 1)), "diag"))
+            return responsibilities_of(np.log(share) + log_densities(x, means, np.tile(root, (k, 1)), "diag"))
         shape = shape_of(self.covariance_type)
         wanted = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[shape]
-        root = root_of_precision(_array("precisions_init", self.precisions_init, wanted), shape)
-        return _posterior(np.log(share) + log_densities(x, means, root, shape))
+        root = root_of_precision(given_array("precisions_init", self.precisions_init, wanted), shape)
+        return responsibilities_of(np.log(share) + log_densities(x, means, root, shape))
 
     def _log_joint(self, X: Any) -> np.ndarray:
         table = rows_of(X)
@@ -426,86 +434,6 @@ class GaussianMixture(Density):
             else:
                 out.append(self.means_[c] + z / self.precisions_cholesky_[c])
         return np.concatenate(out), np.repeat(np.arange(k), counts)
-
-
-def _components(
-    kind: type[Gaussian], x: np.ndarray, count: int, structure: str, names: tuple[str, ...]
-) -> tuple[Gaussian, Any, tuple[tuple[str, Any], ...]]:
-    """The components; where columns determine others, on those that do not, with how the others follow and a warning.
-
-    Raises
-    ------
-    InputError
-        As `Gaussian`, for anything else.
-    """
-    if structure_of(structure, count, x.shape[1]).group != "all" or bool((np.ptp(x, axis=0) == 0.0).any()):
-        return kind(x, count, structure, names), None, ()
-    try:
-        return kind(x, count, structure, names), None, ()
-    except InputError:
-        kept, shift, matrix = independent_columns(x.astype(float))
-        if kept.size == x.shape[1]:
-            raise
-    dropped = [name for j, name in enumerate(names) if j not in set(kept.tolist())]
-    listed = ", ".join(map(repr, dropped[:6])) + (f", ... ({len(dropped)} in all)" if len(dropped) > 6 else "")
-    text = (
-        f"X has columns that are linear functions of others ({listed}; rank {kept.size} of {len(names)}), so that "
-        "covariances are singular: the density is that of the other columns; leave them out, or use "
-        "covariance_type='diag'"
-    )
-    inner = tuple(names[j] for j in kept)
-    return (
-        kind(np.ascontiguousarray(x[:, kept]), count, structure, inner),
-        (kept, shift, matrix),
-        ((text, RankWarning),),
-    )
-
-
-def on_columns(settings: dict[str, Any], kept: np.ndarray | None) -> dict[str, Any]:
-    """The settings of a prior for the columns that are kept, where others depend on them."""
-    out = dict(settings)
-    if kept is not None:
-        if np.ndim(out.get("mean", 0.0)) == 1:
-            out["mean"] = np.asarray(out["mean"])[kept]
-        if np.ndim(out.get("scale", 0.0)) == 2:
-            out["scale"] = np.asarray(out["scale"])[np.ix_(kept, kept)]
-    return out
-
-
-def with_remedy(warning: tuple[str, Any]) -> tuple[str, Any]:
-    """A warning; that of a degenerate component says that a prior helps."""
-    message, kind = warning
-    return (f'{message}; or prior="mclust"' if kind is DegenerateComponentWarning else message), kind
-
-
-def matrix_of(table: Table, names: tuple[str, ...]) -> np.ndarray:
-    """The columns of a table as one matrix of finite numbers: (n, d)."""
-    if table.matrix is not None and names == table.names and np.isfinite(np.asarray(table.matrix, float).sum()):
-        return np.asarray(table.matrix)
-    return np.column_stack([numbers_of(table, name) for name in names])
-
-
-def _hard(labels: np.ndarray, count: int) -> np.ndarray:
-    """Responsibilities (K, n) of labels."""
-    return np.asarray((labels == np.arange(count)[:, None]).astype(float))
-
-
-def _posterior(joint: np.ndarray) -> np.ndarray:
-    """Responsibilities (K, n) of log pi_k f_k (n, K)."""
-    r = np.exp(joint - joint.max(axis=1, keepdims=True))
-    return np.ascontiguousarray((r / r.sum(axis=1, keepdims=True)).T)
-
-
-def _array(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        out = np.asarray(value, float)
-    except (TypeError, ValueError):
-        raise InputTypeError(f"{name} must be an array of numbers, got {type(value).__name__}") from None
-    if out.shape != shape:
-        raise InputError(f"The parameter '{name}' should have the shape of {shape}, but got {out.shape}")
-    if not np.isfinite(out).all():
-        raise InputError(f"{name} contains NaN or infinity")
-    return out
 
 
 __all__ = ["GaussianMixture"]

