@@ -68,12 +68,14 @@ def test_intervals_of_one_data_set_by_scipy(modules):
     ])  # fmt: skip
     slopes = np.array([(loss(p + a) - loss(p - a)) / 2e-3 for a in steps])
     inverse = np.linalg.inv(hessian)
+    # the Hessian here is by differences, which leave four digits
     np.testing.assert_allclose(error[0], np.sqrt(np.diag(inverse)), rtol=1e-3)
     assert np.abs(slopes * error[0]).max() < 1e-3
     np.testing.assert_allclose(ends[0, 1], p[1] + 1.959964 * np.array([-1.0, 1.0]) * error[0, 1], rtol=1e-5)
     rows = np.stack([
         (np.log(density(p + a, x)) - np.log(density(p - a, x))) / 2e-3 for a in steps
     ])  # fmt: skip
+    # and so are the scores of the rows
     np.testing.assert_allclose(error[1], np.sqrt(np.diag(inverse @ (rows @ rows.T) @ inverse)), rtol=1e-3)
 
 

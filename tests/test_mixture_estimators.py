@@ -332,5 +332,6 @@ def test_check_estimator(estimator, check):
             check(estimator)
         except Exception as error:
             if type(error).__name__ == "SkipTest":
+                # scikit-learn's own skip: the array API is off unless SCIPY_ARRAY_API is set
                 pytest.skip(str(error))
             raise

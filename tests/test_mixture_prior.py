@@ -193,6 +193,7 @@ def test_one_column_against_a_general_optimiser():
     ])  # fmt: skip
     errors = np.sqrt(np.diag(np.linalg.inv(hessian)))
     bse = model.result_.bse
+    # the errors are by differences at the end of a simplex search
     np.testing.assert_allclose(bse[["weight[0]", "mean[0,x0]", "mean[1,x0]"]], errors[:3], rtol=1e-3)
 
 
