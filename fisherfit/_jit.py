@@ -9,7 +9,7 @@ Facts about Numba that decided it:
   different kernels at the same time never write the same file.
 - The formulas of a user are not cached: their source may be in a notebook, or change without notice.
 - ``nogil``, so that threads run; ``error_model="numpy"``, so that 1/0 is inf and not an exception; no ``fastmath``,
-  whose reassociation breaks compensated sums.
+  whose reassociation breaks compensated sums, but for loops that are registered as sums in any order.
 - Numba is imported with the package: every fit needs it, and the first fit should not wait for it. Formulas and
   links (`special`, `links`, `families`) know nothing of it.
 - The cache is Numba's own: ``NUMBA_CACHE_DIR``, else ``__pycache__`` beside the sources, else a folder of the user's.
@@ -22,7 +22,7 @@ import inspect
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -83,6 +83,15 @@ def register(function: Callable[..., Any], inline: bool = False) -> Callable[...
                 register(called, inline)
             register_jitable(forceinline=inline, **_INNER)(function)
     return function
+
+
+def register_vectors(functions: Iterable[Callable[..., Any]]) -> None:
+    """Let compiled code call loops that sum; they may take the terms in any order, and so several at a time."""
+    with _lock:
+        for function in functions:
+            if function not in _registered:
+                _registered.add(function)
+                register_jitable(fastmath={"reassoc", "nsz", "contract"})(function)
 
 
 def _called(function: Callable[..., Any]) -> list[Callable[..., Any]]:

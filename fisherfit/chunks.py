@@ -118,8 +118,7 @@ def kernels() -> dict[str, Callable[..., Any]]:
 
     for function in (*small.HELPERS, *scoring.HELPERS):
         register_jitable(function)
-    for vector in small.VECTORS:
-        register_jitable(fastmath={"reassoc", "nsz", "contract"})(vector)
+    _jit.register_vectors(small.VECTORS)
     stamp, signature = _jit.source_stamp(), _types()
     made: dict[str, Any] = {
         "fit": scoring.make_fit(stamp),

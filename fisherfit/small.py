@@ -46,6 +46,23 @@ def dots(a, z, count, out):
         out[k] = t0
 
 
+def combine(z, beta, count, out):
+    """out = z'beta of the first `count` rows of z, four at a time."""
+    m, j = out.size, 0
+    for i in range(m):
+        out[i] = 0.0
+    while j + 4 <= count:
+        b0, b1, b2, b3 = beta[j], beta[j + 1], beta[j + 2], beta[j + 3]
+        for i in range(m):
+            out[i] += b0 * z[j, i] + b1 * z[j + 1, i] + b2 * z[j + 2, i] + b3 * z[j + 3, i]
+        j += 4
+    while j < count:
+        b0 = beta[j]
+        for i in range(m):
+            out[i] += b0 * z[j, i]
+        j += 1
+
+
 def predict(z, beta, offset, out):
     """out = offset + z'beta, two columns at a time."""
     m, q = out.size, beta.size
@@ -267,6 +284,7 @@ VECTORS = (
     sums,
     squares,
     shift,
+    combine,
     predict,
     pearson_of,
     moments_of,

@@ -11,6 +11,7 @@ from fisherfit import _threads
 from fisherfit.errors import InputError
 from fisherfit.mixtures.ascent import ascend
 from fisherfit.mixtures.gaussian import Gaussian
+from fisherfit.mixtures.gaussian_rows import GaussianPoint
 from fisherfit.mixtures.mixing import Mixing
 from fisherfit.mixtures.mixture import Mixture
 from fisherfit.mixtures.starts import hard
@@ -232,7 +233,7 @@ def test_points_together_are_the_points_one_by_one(name):
 
 
 def test_narrow_and_far_components_lose_no_digits():
-    """Where T cancels, z is formed instead: sums, densities and the fit are those of the cluster by itself."""
+    """Sums, densities and the fit are those of the cluster by itself."""
     rng = np.random.default_rng(3)
     tight = 1e-5 * rng.normal(size=(50, 2)) @ [[1.0, 0.4], [0.0, 0.3]] + [40.0, -7.0]
     x = np.concatenate([rng.normal(size=(200, 2)), tight])
@@ -241,7 +242,6 @@ def test_narrow_and_far_components_lose_no_digits():
     found = fit(model, hard(labels, 2), 3)
     assert found.converged
     phi = model.split(found.theta)[1]
-    assert model.components.at(phi[None]).local
     np.testing.assert_allclose(model.components.covariances(phi)[1], np.cov(tight.T, bias=True), rtol=1e-8)
     assert model.loglik(found.theta[None])[0] == pytest.approx(found.evaluation.loglik, rel=1e-13)
 
@@ -381,12 +381,25 @@ def test_axes_come_back_from_their_coordinates(d):
     assert np.abs(np.abs(np.einsum("skij,skij->skj", back, q)) - 1.0).max() < 1e-12
 
 
-def test_wide_data_take_another_path_to_the_same_sums():
+@pytest.mark.parametrize("word", [*WORDS, "VEV", "VVE", "EVV"])
+def test_a_pass_in_one_loop_has_the_sums_of_blocks(word, monkeypatch):
+    """Several points, rows without weight, tiles that are not full, and a component that no row belongs to."""
+    x, start = three(700)
+    model = mixture(x, 3, word, weight=np.where(np.arange(len(x)) % 5 == 0, 0.0, 1.0 + np.arange(len(x)) % 3))
+    theta = np.stack([model.start(np.roll(start, s, axis=0)) for s in range(3)])
+    psi, phi = model.split(theta)
+    phi[2, model.components.places[1][0]] += 60.0
+    theta = np.concatenate([psi, phi], axis=1)
+    at_once = model.em_sums(theta)
+    monkeypatch.setattr(GaussianPoint, "em_pass", None)
+    np.testing.assert_allclose(at_once, model.em_sums(theta), rtol=1e-11, atol=1e-11 * model.total)
+
+
+def test_the_sums_of_wide_data():
     x, _ = three(400, 45)
     labels = np.arange(400) % 2
     model = mixture(x, 2, "tied")
     theta = model.start(hard(labels, 2))
-    assert model.components.at(model.split(theta)[1][None]).local
     _, following = model.em(theta[None])
     r = model.posterior(theta)
     mean = r.T @ x / r.sum(axis=0)[:, None]

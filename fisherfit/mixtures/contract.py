@@ -40,7 +40,12 @@ class Block(Protocol):
 
 
 class Point(Protocol):
-    """The components at S points phi."""
+    """The components at S points phi.
+
+    One that has `em_pass(log_weights (S, K), weight (n,), start, stop)` makes densities, posteriors and sums of rows
+    at once, where each is a unit and all have the same proportions: (S, 1 + K + L), the log-likelihood, the weights of
+    the components and the sums.
+    """
 
     def rows(self, start: int, stop: int, informative: bool) -> Block:
         """A block of rows; `informative` says that its `scores` and `curvature` will be asked for."""

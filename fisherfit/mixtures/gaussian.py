@@ -1,9 +1,7 @@
 """Gaussian components in d dimensions, with any of the structures of covariances.
 
 In working coordinates a row u has log f_k = c_k - |z|^2 / 2, z = L_k^-1 (u - mu_k), Sigma_k = L_k L_k'. Passes of EM
-use the exponential family: log f_k = Theta_k T with T = (1, u, vech uu'), a product of matrices for all components and
-points at once, and sums of T. That loses digits where a component is narrow beside its distance from the centre, and
-costs more than z in many dimensions; there, and for scores, z itself is formed.
+are one compiled loop (`gaussian_pass`); for scores, z is formed by products of matrices.
 """
 
 from __future__ import annotations
@@ -25,9 +23,7 @@ from .structures import Structure, structure_of
 FLOOR = 1e-10  # least variance along an axis in a step of EM, relative to that of all rows
 NARROW = 1e-8  # the same, below which a component has collapsed
 COLLAPSED = 1e-13  # and below which there is no density
-STEEP = 1e6  # largest natural parameter for which T is used
 EXPONENTIAL = 20.0  # multiplications that an exponential costs as much as
-WIDE = 40  # dimensions from which z is used
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +132,7 @@ class Gaussian(_Gaussian):
 
     def at(self, phi: np.ndarray) -> GaussianPoint:
         """The components at S points."""
-        return GaussianPoint(self.u, self.structure, self.frame.log_scale, *self._scales, phi)
+        return GaussianPoint(self.u, self.structure, self.frame.log_scale, COLLAPSED * self._least, phi)
 
     def update(self, phi: np.ndarray, sums: np.ndarray) -> np.ndarray:
         """The M-step: means, and covariances of the structure."""
@@ -294,10 +290,6 @@ class Gaussian(_Gaussian):
         if self.structure.axes == "none":
             return float(np.diag(self.frame.spread).min())
         return float(max(self._spread[0][0], 1e-12 * self._spread[0][-1]))
-
-    @property
-    def _scales(self) -> tuple[float, float]:
-        return COLLAPSED * self._least, STEEP if self.d < WIDE else -1.0
 
     def report(self, phi: np.ndarray) -> Parameters:
         """Means and the entries of the covariances in the user's units, component by component, shared ones last."""

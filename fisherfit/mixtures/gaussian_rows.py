@@ -8,6 +8,7 @@ import numpy as np
 
 from . import gaussian_moments
 from .curvature import Derivatives
+from .gaussian_pass import em_pass
 from .structures import Structure
 
 LOG_2PI = float(np.log(2.0 * np.pi))
@@ -18,7 +19,7 @@ class GaussianPoint:
     """The components at S points: means, roots L of the covariances and their inverses."""
 
     def __init__(
-        self, u: np.ndarray, structure: Structure, log_scale: float, collapsed: float, steep: float, phi: np.ndarray
+        self, u: np.ndarray, structure: Structure, log_scale: float, collapsed: float, phi: np.ndarray
     ) -> None:
         self.u, self.structure = u, structure
         self.mean, self.v, self.turn = structure.unpack(phi)
@@ -34,8 +35,6 @@ class GaussianPoint:
         self.constant = np.where(
             usable, log_scale - 0.5 * (structure.d * LOG_2PI + self.v.sum(axis=-1)), np.nan
         )  # fmt: skip
-        self.steepness = self._steepness()
-        self.local = not self.steepness <= steep
 
     def _inverse(self) -> np.ndarray:
         if self.structure.axes == "none":
@@ -43,30 +42,13 @@ class GaussianPoint:
         bad = ~np.isfinite(self.q).all(axis=(-2, -1), keepdims=True)
         return np.asarray(np.where(bad, np.nan, np.linalg.inv(np.where(bad, np.eye(self.structure.d), self.q))))
 
-    def _steepness(self) -> float:
-        """The largest number that cancels in Theta T at the components."""
+    @cached_property
+    def steepness(self) -> float:
+        """The largest number that cancels where log f_k is a combination of 1, u and uu'."""
         quadratic = (self.inverse**2).sum(axis=(-2, -1))
         centre = ((self.inverse @ self.mean[..., None]) ** 2).sum(axis=(-2, -1))
         found = np.where(np.isfinite(self.constant), quadratic + centre, 0.0)
         return float(found.max(initial=0.0))
-
-    @cached_property
-    def theta(self) -> np.ndarray:
-        """Natural parameters of all points and components: (S K, q)."""
-        d = self.structure.d
-        if self.structure.axes == "none":
-            precision = np.exp(-self.v)
-            linear = precision * self.mean
-            quadratic = -0.5 * precision
-        else:
-            full = np.swapaxes(self.inverse, -1, -2) @ self.inverse
-            linear = (full @ self.mean[..., None])[..., 0]
-            rows, columns = np.tril_indices(d)
-            quadratic = -np.where(rows == columns, 0.5, 1.0) * full[..., rows, columns]
-        constant = self.constant - 0.5 * (linear * self.mean).sum(axis=-1)
-        return np.concatenate([constant[..., None], linear, quadratic], axis=-1).reshape(
-            -1, 1 + d + quadratic.shape[-1]
-        )
 
     @cached_property
     def derivatives(self) -> list[Derivatives]:
@@ -84,11 +66,17 @@ class GaussianPoint:
     @property
     def by_moments(self) -> bool:
         """True where the observed information is had from moments of the rows."""
-        return not self.local and self.steepness <= gaussian_moments.STEEP and self.n_moments <= gaussian_moments.MOST
+        return self.steepness <= gaussian_moments.STEEP and self.n_moments <= gaussian_moments.MOST
 
     def rows(self, start: int, stop: int, informative: bool) -> GaussianBlock:
         """A block of rows."""
-        return GaussianBlock(self, start, stop, informative)
+        return GaussianBlock(self, start, stop)
+
+    def em_pass(self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """The sums of a pass of EM in one loop, where proportions (S, K) are those of all rows: (S, 1 + K + L)."""
+        found = em_pass(self, log_weights, weight, start, stop)
+        sums = found[:, 1:].reshape(*self.mean.shape[:2], -1)
+        return np.concatenate([found[:, :1], sums[:, :, 0], found[:, 1:]], axis=1)
 
     def moments(self, sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Weights (S, K), means (S, K, d) and scatters about them (S, K, d, d) from the sums of blocks."""
@@ -104,8 +92,6 @@ class GaussianPoint:
         with np.errstate(all="ignore"):
             centre = first / n[..., None]
             second -= n[..., None, None] * centre[..., :, None] * centre[..., None, :]
-            if not self.local:
-                return n, centre, second
             mean = self.mean + (self.root @ centre[..., None])[..., 0]
             return n, mean, self.root @ second @ np.swapaxes(self.root, -1, -2)
 
@@ -113,22 +99,17 @@ class GaussianPoint:
 class GaussianBlock:
     """Rows of the components at S points."""
 
-    def __init__(self, point: GaussianPoint, start: int, stop: int, informative: bool) -> None:
+    def __init__(self, point: GaussianPoint, start: int, stop: int) -> None:
         self.point, self.m = point, stop - start
         self.points, self.count, self.d = point.mean.shape
         self.u = point.u[:, start:stop]
-        self.local = point.local or informative
         self.kept: np.ndarray | None = None
-        if self.local:
-            self.log_density = np.empty((self.points, self.count, self.m))
-            for s in range(self.points):
-                z = self.z_of(s)
-                if self.points == 1:
-                    self.kept = z
-                self.log_density[s] = point.constant[s][:, None] - 0.5 * np.square(z).sum(axis=1)
-        else:
-            self.t = features(self.u, point.structure.axes == "none")
-            self.log_density = (point.theta @ self.t).reshape(self.points, self.count, self.m)
+        self.log_density = np.empty((self.points, self.count, self.m))
+        for s in range(self.points):
+            z = self.z_of(s)
+            if self.points == 1:
+                self.kept = z
+            self.log_density[s] = point.constant[s][:, None] - 0.5 * np.square(z).sum(axis=1)
 
     def z_of(self, s: int) -> np.ndarray:
         """L^-1 (u - mean) for all components at a point: (K, d, m)."""
@@ -142,9 +123,7 @@ class GaussianBlock:
         return np.asarray(z)
 
     def sums(self, weight: np.ndarray) -> np.ndarray:
-        """Sums of (1, u, vech uu') or, where the point is local, of the same of z, component by component: (S, L)."""
-        if not self.point.local:
-            return np.asarray((weight.reshape(-1, self.m) @ self.t_block().T).reshape(self.points, -1))
+        """Sums of (1, z, vech zz'), or along the axes of the diagonals, component by component: (S, L)."""
         aligned, d = self.point.structure.axes == "none", self.d
         out = np.empty((self.points, self.count, 1 + 2 * d if aligned else 1 + d + d * (d + 1) // 2))
         rows, columns = np.tril_indices(d)
@@ -161,10 +140,6 @@ class GaussianBlock:
         """The sums that `gaussian_moments.information` is made from, with posteriors (K, m) and weights (m,)."""
         weights = gaussian_moments.pair_weights(r, weight)
         return gaussian_moments.sums(self.u, self.point.structure.axes == "none", weights)
-
-    def t_block(self) -> np.ndarray:
-        """T of the rows: (q, m)."""
-        return features(self.u, self.point.structure.axes == "none") if self.local else self.t
 
     def scores(self) -> list[np.ndarray]:
         """For every component, d log f_k / d its coordinates of every row: (places[k].size, m)."""
@@ -183,19 +158,4 @@ class GaussianBlock:
         return out[0], out[1]
 
 
-def features(u: np.ndarray, aligned: bool) -> np.ndarray:
-    """T of rows (d, m): ones, u, and squares or all products: (q, m)."""
-    d, m = u.shape
-    out = np.empty((1 + 2 * d if aligned else 1 + d + d * (d + 1) // 2, m))
-    out[0], out[1 : 1 + d] = 1.0, u
-    if aligned:
-        np.multiply(u, u, out=out[1 + d :])
-        return out
-    at = 1 + d
-    for i in range(d):
-        np.multiply(u[: i + 1], u[i], out=out[at : at + i + 1])
-        at += i + 1
-    return out
-
-
-__all__ = ["GaussianBlock", "GaussianPoint", "features"]
+__all__ = ["GaussianBlock", "GaussianPoint"]

@@ -90,6 +90,11 @@ class Mixture:
         """Number of units whose weight is positive."""
         return int((self.weight > 0.0).sum())
 
+    @property
+    def _plain(self) -> bool:
+        """True where every row is a unit, and all have the same proportions."""
+        return self.edges is None and self.mixing.design is None
+
     def split(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """psi and phi, along the last axis."""
         return theta[..., : self.mixing.size], theta[..., self.mixing.size :]
@@ -109,6 +114,10 @@ class Mixture:
         """The log-likelihoods and what a step of EM needs at S points, summed over the units: (S, L), additive."""
         psi, phi = self.split(theta)
         point = self.components.at(phi)
+        at_once: Any = getattr(point, "em_pass", None) if self._plain else None
+        if at_once is not None:
+            log_pi = self.mixing.log_weights(psi, 0, 1)[:, :, 0]
+            return np.asarray(self._sum(lambda a, b: at_once(log_pi, self.weight, a, b), len(theta), True))
 
         def task(start: int, stop: int) -> np.ndarray:
             block, r, loglik, pi = self._block(point, psi, start, stop, False)
@@ -134,8 +143,7 @@ class Mixture:
         """Log-likelihood, score and both kinds of information at one point: one pass."""
         psi, phi = self.split(theta[None])
         point = self.components.at(phi)
-        plain = self.edges is None and self.mixing.design is None
-        if plain and self.units >= MANY and getattr(point, "by_moments", False):
+        if self._plain and self.units >= MANY and getattr(point, "by_moments", False):
             return self._by_moments(point, psi)
 
         def task(start: int, stop: int) -> MixtureEvaluation:
@@ -324,8 +332,11 @@ class Mixture:
         spans = [span for stripe in self._spans(1) for span in stripe]
         return _threads.run(lambda span: task(*span), spans, self._threads)
 
-    def _sum(self, task: Callable[[int, int], Any], width: int) -> Any:
-        """The sum of task(start, stop) over all blocks of units: in a stripe in order, then over the stripes."""
+    def _sum(self, task: Callable[[int, int], Any], width: int, whole: bool = False) -> Any:
+        """The sum of task(start, stop) over all blocks of units: in a stripe in order, then over the stripes.
+
+        With `whole`, over the stripes: for a task that makes blocks of its own.
+        """
 
         def stripe(spans: list[tuple[int, int]]) -> Any:
             first, *rest = spans
@@ -334,7 +345,10 @@ class Mixture:
                 total = total + task(*span)
             return total
 
-        first, *rest = _threads.run(stripe, self._spans(width), self._threads)
+        stripes = self._spans(width)
+        if whole:
+            stripes = [[(spans[0][0], spans[-1][1])] for spans in stripes]
+        first, *rest = _threads.run(stripe, stripes, self._threads)
         for part in rest:
             first = first + part
         return first

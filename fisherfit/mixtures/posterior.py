@@ -4,27 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from .. import elementary
 from .._jit import compile_kernel, source_stamp
+from ..elementary import exp, log, where
 from ..kernels import pairwise_sum
 
 TILE = 512
 NEGLIGIBLE = 1e-200  # a posterior below this is 0: products with denormal numbers are slow
 
 
+def posterior_tile(joint, s, start, size, weight, first, high, total, values):
+    """Replace log f_k + log pi_k of some units, joint[s, :, start : start + size], by the posteriors times `total`.
+
+    After it `total` has the reciprocals of what the posteriors would sum to, `values` the log-densities times the
+    weights, those of the units from `first` on. A unit that no component can explain has posteriors of 0 and a
+    log-density of -inf; one of weight 0 has a log-density of 0, as if it were absent.
+    """
+    count = joint.shape[1]
+    for i in range(size):
+        high[i] = -inf
+        total[i] = 0.0
+    for k in range(count):
+        row = joint[s, k, start : start + size]
+        for i in range(size):
+            high[i] = where(row[i] > high[i], row[i], high[i])
+    for i in range(size):  # where nothing is possible the differences would be NaN
+        values[i] = high[i]
+        high[i] = where(high[i] == -inf, 0.0, high[i])
+    for k in range(count):
+        row = joint[s, k, start : start + size]
+        for i in range(size):
+            value = exp(row[i] - high[i])
+            row[i] = where(value < NEGLIGIBLE, 0.0, value)  # NaN stays
+            total[i] += row[i]
+    for i in range(size):
+        unit = weight[first + i]
+        value = where(values[i] == -inf, -inf, values[i] + log(total[i]))
+        values[i] = where(unit == 0.0, 0.0, unit * value)
+        total[i] = where(total[i] > 0.0, 1.0 / total[i], 0.0)
+
+
 def _make() -> Callable[..., Any]:
-    exp, log, widest, stamp = elementary.exp, elementary.log, elementary.widest, source_stamp()
-    where = elementary.where
+    tile, widest, stamp = posterior_tile, elementary.widest, source_stamp()
 
     def posterior(joint, log_weights, weight, loglik):
         """Replace log f_k by the posterior of component k, joint (S, K, m), and sum the weighted log-densities.
 
-        log_weights is (S, K, m) or (S, K, 1). A unit that no component can explain makes the sum -inf and has
-        posteriors of 0; a unit of weight 0 is absent from the sum.
+        log_weights is (S, K, m) or (S, K, 1). A sum with a unit that no component can explain is -inf.
         """
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
         widest()
@@ -34,36 +65,17 @@ def _make() -> Callable[..., Any]:
         for s in range(points):
             for start in range(0, m, TILE):
                 size = min(TILE, m - start)
-                for i in range(size):
-                    high[i] = -np.inf
-                    total[i] = 0.0
                 for k in range(count):
                     row = joint[s, k, start : start + size]
                     if alike:
                         shift = log_weights[s, k, 0]
                         for i in range(size):
                             row[i] += shift
-                            high[i] = where(row[i] > high[i], row[i], high[i])
                     else:
                         shifts = log_weights[s, k, start : start + size]
                         for i in range(size):
                             row[i] += shifts[i]
-                            high[i] = where(row[i] > high[i], row[i], high[i])
-                for i in range(size):  # where nothing is possible the differences would be NaN
-                    values[start + i] = high[i]
-                    high[i] = where(high[i] == -np.inf, 0.0, high[i])
-                for k in range(count):
-                    row = joint[s, k, start : start + size]
-                    for i in range(size):
-                        value = exp(row[i] - high[i])
-                        row[i] = where(value < NEGLIGIBLE, 0.0, value)  # NaN stays
-                        total[i] += row[i]
-                for i in range(size):
-                    unit = weight[start + i]
-                    value = values[start + i] + log(total[i])
-                    value = where(values[start + i] == -np.inf, -np.inf, value)
-                    values[start + i] = where(unit == 0.0, 0.0, unit * value)
-                    total[i] = where(total[i] > 0.0, 1.0 / total[i], 0.0)
+                tile(joint, s, start, size, weight, start, high, total, values[start : start + size])
                 for k in range(count):
                     row = joint[s, k, start : start + size]
                     for i in range(size):
@@ -86,4 +98,4 @@ def posterior(joint: np.ndarray, log_weights: np.ndarray, weight: np.ndarray) ->
     return loglik
 
 
-__all__ = ["posterior"]
+__all__ = ["posterior", "posterior_tile"]
