@@ -167,6 +167,11 @@ def ascend(
             outside = _without_information(theta, newton) if sharp else np.zeros(theta.size, bool)
             if outside.any() and not outside.all():
                 return _holding(problem, theta, outside, n, history, max_iter=max_iter, tol=tol, callback=callback)
+            gone = (
+                None if sharp or last is None or step is None else _towards_infinity(problem, theta, here, step, last)
+            )
+            if gone is not None and not gone[1].all():
+                return _holding(problem, *gone, n, history, max_iter=max_iter, tol=tol, callback=callback)
             return end("converged" if sharp else "flat")
         told = None if watch is None else watch(theta, here.loglik)
         if told is not None:

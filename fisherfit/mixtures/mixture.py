@@ -143,6 +143,13 @@ class Mixture:
         """Log-likelihood, score and both kinds of information at one point: one pass."""
         psi, phi = self.split(theta[None])
         point = self.components.at(phi)
+        at_once: Any = getattr(point, "louis_pass", None) if self._plain else None
+        if at_once is not None:
+            log_pi = self.mixing.log_weights(psi, 0, 1)[:, :, 0]
+            return self._sum(
+                lambda a, b: MixtureEvaluation(*at_once(log_pi, self.weight, a, b, self.places, self.size)),
+                self.size, True,
+            )  # fmt: skip
         if self._plain and self.units >= MANY and getattr(point, "by_moments", False):
             return self._by_moments(point, psi)
 

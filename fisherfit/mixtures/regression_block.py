@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..kernels import EXPECTED, OBSERVED, Kernels
-from ..likelihood import expand
 
 if TYPE_CHECKING:
     from .regressions import RegressionPoint
@@ -27,8 +26,7 @@ class RegressionBlock:
     def __init__(self, point: RegressionPoint, start: int, stop: int, informative: bool) -> None:
         c = self.components = point.components
         self.points, self.m = len(point.phi), stop - start
-        x = expand(c.design, start, stop).T
-        self.x = np.ascontiguousarray(x if c.free is None else x[c.columns])
+        self.x = c.read(start, stop)
         eta = np.ascontiguousarray(point.beta.reshape(-1, c.width)) @ self.x
         if c.offset is not None:
             eta += c.offset[start:stop]
@@ -167,4 +165,4 @@ def _silence(value: np.ndarray, u: np.ndarray, w: np.ndarray, seen: np.ndarray) 
         np.copyto(part, 0.0, where=nothing)
 
 
-__all__ = ["RegressionBlock"]
+__all__ = ["RegressionBlock", "canonical"]

@@ -22,8 +22,12 @@ from ..linalg import cholesky
 from ..rowwise import base_terms_by_row
 from .further import Further, further_of
 from .parameters import Parameters
-from .regression_block import RegressionBlock
+from .regression_block import RegressionBlock, canonical
+from .regression_pass import Sums, empty, rows_pass
 
+READ = 4096  # rows of the design that are expanded at a time
+NOTHING = np.empty(0)
+NONE = np.empty((0, 0))
 KEPT, BLOCKS = 200_000, 32  # numbers and blocks of repeated responses that are kept
 FEW = 20_000  # rows that a start is made from at the most
 COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
@@ -153,6 +157,16 @@ class Regressions:
             out.append(base_terms_by_row(kernel, self.y, factor, share, 1.0))
         return np.stack(out)
 
+    @cached_property
+    def address(self) -> int:
+        """Where the machine code of the row kernel is, if all components have the same one; else 0."""
+        return self.alike[0][0].address() if len(self.alike) == 1 else 0
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """The columns that have a coefficient, of some rows: (width, m)."""
+        x = expand(self.design, start, stop).T
+        return np.ascontiguousarray(x if self.free is None else x[self.columns])
+
     def repeated(self, start: int, stop: int, many: int) -> tuple[np.ndarray, np.ndarray]:
         """The responses and trials of some rows so many times over; those used last are kept where they are few."""
         kept: dict[Any, tuple[np.ndarray, np.ndarray]] = self.__dict__.setdefault("_repeated", {})
@@ -229,8 +243,10 @@ class Regressions:
 
     def _sums(self, phi: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The sums of an M-step over all rows, block by block."""
-        size, _ = plan(self.n, self.size, self.row_size + 2.0 * self.count, True)
         point = self.at(phi[None])
+        if self.address:
+            return point.given_pass(weight)[:, 1 + self.count :]
+        size, _ = plan(self.n, self.size, self.row_size + 2.0 * self.count, True)
         spans = [(start, min(start + size, self.n)) for start in range(0, self.n, size)]
         return np.asarray(sum(point.rows(a, b, False).sums(weight[None, :, a:b]) for a, b in spans))
 
@@ -364,6 +380,70 @@ class RegressionPoint:
         width = components.width
         self.beta = np.stack([phi[:, at[:width]] for at in components.places], axis=1)  # (S, K, width)
         self.rest = [phi[:, at[width:]] for at in components.places]
+        if components.address:
+            self.em_pass, self.louis_pass = self._em_pass, self._louis_pass
+
+    def _em_pass(self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """The sums of a pass of EM in one loop, where proportions (S, K) are those of all rows: (S, 1 + K + L)."""
+        return self._spread(self._pass(log_weights, weight, start, stop, False))
+
+    def given_pass(self, posterior: np.ndarray) -> np.ndarray:
+        """The sums of a pass of EM over all rows with these posteriors (K, n), log-likelihoods left out."""
+        k, n = posterior.shape
+        return self._spread(self._pass(np.zeros((len(self.phi), k)), np.ones(n), 0, n, False, posterior))
+
+    def _spread(self, sums: Sums) -> np.ndarray:
+        c = self.components
+        size, edge = c.size, 1 + c.count
+        out = np.zeros((len(self.phi), edge + size + size * size))
+        out[:, 0], out[:, 1:edge] = sums.loglik, sums.n
+        score, information = out[:, edge : edge + size], out[:, edge + size :].reshape(-1, size, size)
+        for k, at in enumerate(c.places):
+            score[:, at] += sums.score[:, k]
+            information[:, at[:, None], at] += sums.complete[:, k]
+        return out
+
+    def _louis_pass(
+        self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int, places: list[np.ndarray], size: int
+    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """Log-likelihood, score, complete and observed information of rows in one loop, at one point.
+
+        `places` are those of the proportions and of a component in theta, of length `size`.
+        """
+        sums, mixed = self._pass(log_weights, weight, start, stop, True), self.components.count - 1
+        pi, total = np.exp(log_weights[0, 1:]), float(weight[start:stop].sum())
+        score, complete, observed = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
+        score[:mixed] = sums.n[0, 1:] - total * pi
+        complete[:mixed, :mixed] = total * (np.diag(pi) - np.outer(pi, pi))
+        observed[:mixed, :mixed] = complete[:mixed, :mixed] - sums.shares[1:, 1:]
+        for k, place in enumerate(places):
+            at = place[mixed:]
+            score[at] += sums.score[0, k]
+            complete[at[:, None], at] += sums.complete[0, k]
+            observed[at[:, None], at] += sums.observed[k, k]
+            observed[:mixed, at] += sums.mixed[1:, k]
+            observed[at, :mixed] += sums.mixed[1:, k].T
+            for other in range(k):
+                theirs = places[other][mixed:]
+                observed[at[:, None], theirs] += sums.observed[k, other]
+                observed[theirs[:, None], at] += sums.observed[k, other].T
+        return float(sums.loglik[0]), score, complete, observed
+
+    def _pass(
+        self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int, informative: bool,
+        given: np.ndarray = NONE,
+    ) -> Sums:  # fmt: skip
+        c, (kernel, _) = self.components, self.components.alike[0]
+        rest = np.ascontiguousarray(np.stack(self.rest, axis=1))
+        sums = empty(len(self.phi), c.count, c.width + rest.shape[2], informative)
+        for a in range(start, stop, READ):
+            b = min(a + READ, stop)
+            rows_pass()(
+                c.address, canonical(kernel), informative, c.read(a, b), c.y[a:b], c.trials[a:b], c.base[0, a:b],
+                NOTHING if c.offset is None else c.offset[a:b], self.beta, rest, kernel.constants, log_weights,
+                np.ascontiguousarray(given[:, a:b]), weight[a:b], *sums,
+            )  # fmt: skip
+        return sums
 
     def rows(self, start: int, stop: int, informative: bool) -> RegressionBlock:
         """A block of rows."""
