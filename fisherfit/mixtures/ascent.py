@@ -151,7 +151,8 @@ def ascend(
     history: list[tuple[float, float]] = []
     if not usable(here):
         return Ascent(theta, here, None, math.inf, first, "infeasible")
-    before, scale, slow, last = math.inf, 1.0, 0, None
+    before, scale, slow = math.inf, 1.0, 0
+    last: np.ndarray | None = None
     for n in range(first, max_iter + 1):
         newton = cholesky(here.observed)
         step = None if newton is None else newton.solve(here.score)
@@ -167,9 +168,9 @@ def ascend(
             outside = _without_information(theta, newton) if sharp else np.zeros(theta.size, bool)
             if outside.any() and not outside.all():
                 return _holding(problem, theta, outside, n, history, max_iter=max_iter, tol=tol, callback=callback)
-            gone = (
-                None if sharp or last is None or step is None else _towards_infinity(problem, theta, here, step, last)
-            )
+            gone = None
+            if not sharp and last is not None and step is not None:
+                gone = _towards_infinity(problem, theta, here, step, last)
             if gone is not None and not gone[1].all():
                 return _holding(problem, *gone, n, history, max_iter=max_iter, tol=tol, callback=callback)
             return end("converged" if sharp else "flat")
