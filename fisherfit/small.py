@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 
+from .elementary import widest
 from .linalg import EPS
 
 
@@ -154,6 +155,40 @@ def gram(z, q, w, information):
         j += 2
 
 
+def products(a, b, m, out):
+    """Add a b' of m columns to out, four by four: both have a multiple of four rows."""
+    widest()
+    for i in range(0, a.shape[0], 4):
+        for j in range(0, b.shape[0], 4):
+            s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = 0.0
+            s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = 0.0
+            for r in range(m):
+                a0, a1, a2, a3 = a[i, r], a[i + 1, r], a[i + 2, r], a[i + 3, r]
+                b0, b1, b2, b3 = b[j, r], b[j + 1, r], b[j + 2, r], b[j + 3, r]
+                s00 += a0 * b0
+                s01 += a0 * b1
+                s02 += a0 * b2
+                s03 += a0 * b3
+                s10 += a1 * b0
+                s11 += a1 * b1
+                s12 += a1 * b2
+                s13 += a1 * b3
+                s20 += a2 * b0
+                s21 += a2 * b1
+                s22 += a2 * b2
+                s23 += a2 * b3
+                s30 += a3 * b0
+                s31 += a3 * b1
+                s32 += a3 * b2
+                s33 += a3 * b3
+            for k, t in enumerate(((s00, s01, s02, s03), (s10, s11, s12, s13), (s20, s21, s22, s23),
+                                   (s30, s31, s32, s33))):  # fmt: skip
+                out[i + k, j] += t[0]
+                out[i + k, j + 1] += t[1]
+                out[i + k, j + 2] += t[2]
+                out[i + k, j + 3] += t[3]
+
+
 def independent(z, rounding, basis, upper, kept):
     """kept[:found] = the columns that are no combination of those before them: `linalg.independent_columns`, by rows.
 
@@ -281,6 +316,7 @@ VECTORS = (
     dot,
     dots,
     gram,
+    products,
     sums,
     squares,
     shift,

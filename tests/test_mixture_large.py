@@ -9,7 +9,7 @@ import pytest
 
 import fisherfit as ff
 from fisherfit import _threads
-from fisherfit.mixtures import gaussian_moments, mixture
+from fisherfit.mixtures import gaussian_moments, gaussian_pass, gaussian_rows, mixture
 from fisherfit.mixtures.gaussian import Gaussian
 from fisherfit.mixtures.mixing import Mixing
 from fisherfit.mixtures.structures import NAMES
@@ -31,7 +31,7 @@ def test_monomials_are_all_products_of_two_entries_of_t(d, aligned):
     t = np.concatenate([np.ones((1, 7)), u, second])
     index = gaussian_moments.index_of(d, aligned)
     out = np.empty((gaussian_moments.size_of(d, aligned), 7))
-    gaussian_moments.monomials(u, aligned, out)
+    gaussian_pass.monomials(u, 0, 7, aligned, out)
     np.testing.assert_allclose(out[index], t[:, None] * t[None], rtol=1e-14)
     assert set(index.ravel()) == set(range(len(out)))
 
@@ -46,7 +46,7 @@ def test_moments_give_the_information_that_scores_give(name, monkeypatch):
         theta = made.em(theta[None])[1][0]
     assert made.components.at(made.split(theta[None])[1]).by_moments
     quick = made.evaluate(theta)
-    monkeypatch.setattr(mixture, "MANY", 10**9)
+    monkeypatch.setattr(gaussian_rows, "MANY", 10**9)
     plain = made.evaluate(theta)
     scale = np.sqrt(np.diag(plain.complete))
     np.testing.assert_allclose(quick.loglik, plain.loglik, rtol=1e-13)
@@ -98,7 +98,7 @@ def test_many_rows_reach_a_maximum_of_all_rows_from_any_start(shape, monkeypatch
     assert given.converged_
     np.testing.assert_allclose(given.result_.llf, default.result_.llf, rtol=0, atol=1e-7)
     # stationary by the scores of the rows themselves
-    monkeypatch.setattr(mixture, "MANY", 10**9)
+    monkeypatch.setattr(gaussian_rows, "MANY", 10**9)
     made = mixture.Mixture(Gaussian(x, 3, shape), Mixing(3), np.ones(len(x)), None, 1)
     with _threads.single_threaded_blas(), np.errstate(all="ignore"):
         here = made.evaluate(default._theta)

@@ -44,7 +44,8 @@ class Point(Protocol):
 
     One that has `em_pass(log_weights (S, K), weight (n,), start, stop)` makes densities, posteriors and sums of rows
     at once, where each is a unit and all have the same proportions: (S, 1 + K + L), the log-likelihood, the weights of
-    the components and the sums.
+    the components and the sums. One whose `louis_pass`, called alike, is not None makes at one point additive sums,
+    from which `louis(total, pi, places, size)` has the log-likelihood, the score and both kinds of information.
     """
 
     def rows(self, start: int, stop: int, informative: bool) -> Block:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST = 12_000  # monomials up to which they are used
 STEEP = 2e4  # largest number that cancels in T up to which they are used
-TILE = 2**18  # numbers of monomials that are held at a time
 
 
 def size_of(d: int, aligned: bool) -> int:
@@ -45,65 +44,13 @@ def index_of(d: int, aligned: bool) -> np.ndarray:
     return np.array([[place[tuple(sorted(a + b, reverse=True))] for b in t] for a in t])
 
 
-def monomials(u: np.ndarray, aligned: bool, out: np.ndarray) -> None:
-    """The monomials of rows (d, m), by degree: (size, m).
-
-    Those of a degree begin with those of the first variable alone, then of the first two, and so on: a variable times
-    the first so many of one degree less.
-    """
-    d = len(u)
-    out[0], at = 1.0, 1
-    if aligned:
-        t = np.concatenate([np.ones((1, u.shape[1])), u, u * u])
-        for i in range(1, 1 + 2 * d):
-            np.multiply(t[: i + 1], t[i], out=out[at : at + i + 1])
-            at += i + 1
-        return
-    out[1 : 1 + d] = u
-    before, at = 1, 1 + d
-    for degree in (2, 3, 4):
-        first = at
-        for i in range(d):
-            count = comb(i + degree - 1, degree - 1)
-            np.multiply(out[before : before + count], u[i], out=out[at : at + count])
-            at += count
-        before = first
-
-
-def sums(u: np.ndarray, aligned: bool, weights: np.ndarray) -> np.ndarray:
-    """The sums of the monomials of rows (d, m) with every one of the weights (L, m): (L, size)."""
-    size, m = size_of(len(u), aligned), u.shape[1]
-    step = max(64, min(m, TILE // size))
-    buffer, total = np.empty(size * min(step, m)), np.zeros((len(weights), size))
-    for start in range(0, m, step):
-        part = u[:, start : start + step]
-        here = buffer[: size * part.shape[1]].reshape(size, -1)
-        monomials(part, aligned, here)
-        total += weights[:, start : start + step] @ here.T
-    return total
-
-
-def pair_weights(r: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """w r_k, then w r_k (1 - r_k), then w r_k r_l for l < k: (K + K (K + 1) / 2, m)."""
-    count = len(r)
-    out = np.empty((2 * count + count * (count - 1) // 2, r.shape[1]))
-    np.multiply(r, weight, out=out[:count])
-    at = 2 * count
-    for k in range(count):
-        np.multiply(r[:k], out[k], out=out[at : at + k])
-        at += k
-        others = r[:k].sum(axis=0) + r[k + 1 :].sum(axis=0)  # 1 - r_k to all digits
-        np.multiply(out[k], others, out=out[count + k])
-    return out
-
-
 def information(
     point: GaussianPoint, found: np.ndarray, mixed: np.ndarray, places: list[np.ndarray], size: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Score, expected information of the complete data and observed information, without those of the proportions.
 
-    `found` are the sums for `pair_weights`, `mixed` the scores of the proportions in every component (K, K - 1), and
-    `places` those of the complete-data scores, proportions first.
+    `found` are the sums of `gaussian_pass.moments_pass`, `mixed` the scores of the proportions in every component
+    (K, K - 1), and `places` those of the complete-data scores, proportions first.
     """
     structure = point.structure
     count, d, aligned = structure.count, structure.d, structure.axes == "none"
@@ -175,4 +122,4 @@ def score_map(own: Derivatives, d: int) -> np.ndarray:
     return out
 
 
-__all__ = ["MOST", "STEEP", "index_of", "information", "monomials", "pair_weights", "size_of", "sums", "transformed"]
+__all__ = ["MOST", "STEEP", "index_of", "information", "size_of", "transformed"]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 
 import numpy as np
 
 from . import gaussian_moments
 from .curvature import Derivatives
-from .gaussian_pass import em_pass
+from .gaussian_pass import em_pass, moments_pass
 from .structures import Structure
 
 LOG_2PI = float(np.log(2.0 * np.pi))
+MANY = 1_000  # rows from which moments are used for the information
 TURNED = 1e4  # largest coordinate of orthogonal axes
 
 
@@ -65,8 +67,26 @@ class GaussianPoint:
 
     @property
     def by_moments(self) -> bool:
-        """True where the observed information is had from moments of the rows."""
-        return self.steepness <= gaussian_moments.STEEP and self.n_moments <= gaussian_moments.MOST
+        """True where the observed information is had from moments of the rows: many, whose digits do not cancel."""
+        few = self.u.shape[1] < MANY or self.n_moments > gaussian_moments.MOST
+        return not few and self.steepness <= gaussian_moments.STEEP
+
+    @property
+    def louis_pass(self) -> Callable[..., np.ndarray] | None:
+        """The pass for the observed information in one loop, where it is had from moments."""
+        return partial(moments_pass, self) if self.by_moments else None
+
+    def louis(
+        self, total: np.ndarray, pi: np.ndarray, places: list[np.ndarray], size: int
+    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """Log-likelihood, score, complete and observed information from the sums of `louis_pass`.
+
+        `places` are those of the proportions and of a component in theta, of length `size`; without the information
+        about the proportions of the complete data.
+        """
+        mixed = np.eye(pi.size)[:, 1:] - pi[1:]
+        found = total[:-1].reshape(-1, self.n_moments)
+        return float(total[-1]), *gaussian_moments.information(self, found, mixed, places, size)
 
     def rows(self, start: int, stop: int, informative: bool) -> GaussianBlock:
         """A block of rows."""
@@ -135,11 +155,6 @@ class GaussianBlock:
             else:
                 out[s, :, 1 + d :] = ((z * w[:, None]) @ np.swapaxes(z, 1, 2))[:, rows, columns]
         return out.reshape(self.points, -1)
-
-    def moments(self, r: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The sums that `gaussian_moments.information` is made from, with posteriors (K, m) and weights (m,)."""
-        weights = gaussian_moments.pair_weights(r, weight)
-        return gaussian_moments.sums(self.u, self.point.structure.axes == "none", weights)
 
     def scores(self) -> list[np.ndarray]:
         """For every component, d log f_k / d its coordinates of every row: (places[k].size, m)."""

@@ -19,14 +19,12 @@ import numpy as np
 from .. import _threads
 from ..likelihood import plan
 from .contract import Block, Components
-from .gaussian_moments import information
 from .louis import loss
 from .mixing import Mixing
 from .parameters import Parameters, joined
 from .posterior import posterior
 
 T = TypeVar("T")
-MANY = 1_000  # units from which moments are used for the information
 FEW = 50_000  # numbers read in a pass below which threads cost more than they save
 
 
@@ -145,13 +143,7 @@ class Mixture:
         point = self.components.at(phi)
         at_once: Any = getattr(point, "louis_pass", None) if self._plain else None
         if at_once is not None:
-            log_pi = self.mixing.log_weights(psi, 0, 1)[:, :, 0]
-            return self._sum(
-                lambda a, b: MixtureEvaluation(*at_once(log_pi, self.weight, a, b, self.places, self.size)),
-                self.size, True,
-            )  # fmt: skip
-        if self._plain and self.units >= MANY and getattr(point, "by_moments", False):
-            return self._by_moments(point, psi)
+            return self._at_once(at_once, point, psi)
 
         def task(start: int, stop: int) -> MixtureEvaluation:
             block, r, loglik, pi = self._block(point, psi, start, stop, True)
@@ -161,24 +153,16 @@ class Mixture:
         found: MixtureEvaluation = self._sum(task, self.size)
         return found
 
-    def _by_moments(self, point: Any, psi: np.ndarray) -> MixtureEvaluation:
-        """The evaluation from moments of the rows: for scores that are linear in a few functions of them."""
-
-        def task(start: int, stop: int) -> np.ndarray:
-            found: tuple[Any, ...] = self._block(point, psi, start, stop, False)
-            block, r, loglik, _ = found
-            return np.append(block.moments(r[0], self.weight[start:stop]), loglik)
-
-        total = self._sum(task, self.size)
-        found = total[:-1].reshape(-1, point.n_moments)
-        pi = np.exp(self.mixing.log_weights(psi, 0, 1))[0]
-        mixed = np.stack([own[:, 0] for own in self.mixing.scores(pi, np.ones((1, 1)))])
-        score, complete, observed = information(point, found, mixed, self.places, self.size)
-        own = slice(0, self.mixing.size)
-        proportions = self.mixing.information(pi, np.ones((1, 1)), self.weight)
+    def _at_once(self, louis_pass: Callable[..., Any], point: Any, psi: np.ndarray) -> MixtureEvaluation:
+        """The evaluation by a pass in one loop."""
+        log_pi = self.mixing.log_weights(psi, 0, 1)[:, :, 0]
+        total = self._sum(lambda a, b: louis_pass(log_pi, self.weight, a, b), self.size, True)
+        pi, own = np.exp(log_pi[0]), slice(0, self.mixing.size)
+        loglik, score, complete, observed = point.louis(total, pi, self.places, self.size)
+        proportions = self.mixing.information(pi[:, None], np.ones((1, 1)), self.weight)
         complete[own, own] += proportions
         observed[own, own] += proportions
-        return MixtureEvaluation(float(total[-1]), score, complete, observed)
+        return MixtureEvaluation(loglik, score, complete, observed)
 
     def counts(self, theta: np.ndarray) -> np.ndarray:
         """The weight that every component explains at S points: (S, K)."""

@@ -403,19 +403,25 @@ class RegressionPoint:
             information[:, at[:, None], at] += sums.complete[:, k]
         return out
 
-    def _louis_pass(
-        self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int, places: list[np.ndarray], size: int
-    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        """Log-likelihood, score, complete and observed information of rows in one loop, at one point.
+    def _louis_pass(self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """What `louis` needs of some rows in one loop, at one point; additive."""
+        return np.concatenate([part.ravel() for part in self._pass(log_weights, weight, start, stop, True)])
 
-        `places` are those of the proportions and of a component in theta, of length `size`.
+    def louis(
+        self, total: np.ndarray, pi: np.ndarray, places: list[np.ndarray], size: int
+    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+        """Log-likelihood, score, complete and observed information from the sums of `louis_pass`.
+
+        `places` are those of the proportions and of a component in theta, of length `size`; without the information
+        about the proportions of the complete data.
         """
-        sums, mixed = self._pass(log_weights, weight, start, stop, True), self.components.count - 1
-        pi, total = np.exp(log_weights[0, 1:]), float(weight[start:stop].sum())
+        c, mixed = self.components, pi.size - 1
+        sums = empty(1, pi.size, c.width + self.rest[0].shape[1], True)
+        ends = np.cumsum([part.size for part in sums])
+        sums = Sums(*(own.reshape(part.shape) for own, part in zip(np.split(total, ends[:-1]), sums, strict=True)))
         score, complete, observed = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
-        score[:mixed] = sums.n[0, 1:] - total * pi
-        complete[:mixed, :mixed] = total * (np.diag(pi) - np.outer(pi, pi))
-        observed[:mixed, :mixed] = complete[:mixed, :mixed] - sums.shares[1:, 1:]
+        score[:mixed] = sums.n[0, 1:] - sums.n[0].sum() * pi[1:]
+        observed[:mixed, :mixed] = -sums.shares[1:, 1:]
         for k, place in enumerate(places):
             at = place[mixed:]
             score[at] += sums.score[0, k]
