@@ -218,7 +218,7 @@ def on_sample(sample: Mixture, few: Mixture, points: np.ndarray, max_iter: int, 
 def dearness(mixture: Mixture) -> float:
     """What the information of all units costs, in steps of EM."""
     own: float = getattr(mixture.components, "dearness", np.inf)
-    return own
+    return own if mixture.plain else np.inf
 
 
 def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]:

@@ -89,7 +89,7 @@ class Mixture:
         return int((self.weight > 0.0).sum())
 
     @property
-    def _plain(self) -> bool:
+    def plain(self) -> bool:
         """True where every row is a unit, and all have the same proportions."""
         return self.edges is None and self.mixing.design is None
 
@@ -112,7 +112,7 @@ class Mixture:
         """The log-likelihoods and what a step of EM needs at S points, summed over the units: (S, L), additive."""
         psi, phi = self.split(theta)
         point = self.components.at(phi)
-        at_once: Any = getattr(point, "em_pass", None) if self._plain else None
+        at_once: Any = getattr(point, "em_pass", None) if self.plain else None
         if at_once is not None:
             log_pi = self.mixing.log_weights(psi, 0, 1)[:, :, 0]
             return np.asarray(self._sum(lambda a, b: at_once(log_pi, self.weight, a, b), len(theta), True))
@@ -141,7 +141,7 @@ class Mixture:
         """Log-likelihood, score and both kinds of information at one point: one pass."""
         psi, phi = self.split(theta[None])
         point = self.components.at(phi)
-        at_once: Any = getattr(point, "louis_pass", None) if self._plain else None
+        at_once: Any = getattr(point, "louis_pass", None) if self.plain else None
         if at_once is not None:
             return self._at_once(at_once, point, psi)
 

@@ -25,6 +25,7 @@ from .parameters import Parameters
 from .regression_block import RegressionBlock, canonical
 from .regression_pass import Sums, empty, rows_pass
 
+DENSITY = 40.0  # multiplications that a density and its posterior cost as much as
 READ = 4096  # rows of the design that are expanded at a time
 NOTHING = np.empty(0)
 NONE = np.empty((0, 0))
@@ -161,6 +162,14 @@ class Regressions:
     def address(self) -> int:
         """Where the machine code of the row kernel is, if all components have the same one; else 0."""
         return self.alike[0][0].address() if len(self.alike) == 1 else 0
+
+    @property
+    def dearness(self) -> float:
+        """What the information of the rows costs, in steps of EM, where both are one loop."""
+        if not self.address:
+            return float(np.inf)
+        gram = 0.5 * self.width**2
+        return 1.0 + 0.5 * (self.count + 1) * gram / (gram + 2.0 * self.width + DENSITY)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """The columns that have a coefficient, of some rows: (width, m)."""
