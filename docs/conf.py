@@ -1,6 +1,7 @@
 """Sphinx configuration. The package must be installed; nothing is fetched from the network."""
 
 import doctest
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -84,5 +85,14 @@ class Families(SphinxDirective):
         return f"``{name}``, `fisherfit.{cls.__name__}`", response, parameters, link, phi
 
 
+def back_links(app, page, template, context, tree):
+    """Without links of a source listing to names under which the reference does not have what is defined there."""
+    if page.startswith("_modules/") and "body" in context:
+        known = app.env.domains["py"].objects
+        link = re.compile(r'<a class="viewcode-back" href="[^"#]*#([^"]+)">.*?</a>')
+        context["body"] = link.sub(lambda found: found[0] if found[1] in known else "", context["body"])
+
+
 def setup(app):
     app.add_directive("families", Families)
+    app.connect("html-page-context", back_links)

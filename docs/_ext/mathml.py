@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers typeset themselves: no script, no font and no network, neither to build nor to read.
+"""Formulas as MathML, which browsers typeset themselves: no script and no network, neither to build nor to read.
 
 docutils brings the converter. What it does not know raises an error, and with ``-W`` that ends the build.
 """
