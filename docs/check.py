@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 PHONE = 360  # pixels
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 #: boxes that scroll by themselves, by their class; an index of names has one column on a phone
-SCROLLS = {"table-wrapper", "highlight", "indextable"}
+SCROLLS = {"table-wrapper", "highlight", "indextable", "domainindex-table"}
 CODE = {"code", "pre", "script", "style", "title"}
 #: what the style sheets must say, without spaces
 RULES = {
