@@ -32,6 +32,8 @@ html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_show_sphinx = False
+# excerpts would be read from pages, which browsers refuse for files; the search itself needs no server
+html_show_search_summary = False
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 
