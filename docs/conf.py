@@ -1,10 +1,14 @@
 """Sphinx configuration. The package must be installed; nothing is fetched from the network."""
 
 import doctest
+import re
+import sys
 import tomllib
 from pathlib import Path
 
 from sphinx.util.docutils import SphinxDirective
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "fisherfit"
 author = "The fisherfit developers"
@@ -19,28 +23,26 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "matplotlib.sphinxext.plot_directive",
+    "mathml",
 ]
-# figures are drawn while the pages are built
-plot_include_source = True
-plot_html_show_source_link = False
-plot_html_show_formats = False
-plot_formats = [("png", 110)]
 exclude_patterns = ["_build", "generated"]
 default_role = "py:obj"
 
-# Formulas are written in plain text, so that no page needs MathJax.
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_show_sphinx = False
+# excerpts would be read from pages, which browsers refuse for files; the search itself needs no server
+html_show_search_summary = False
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 
-# figures of the gallery: run when the pages are built, shown with their code
+# figures: drawn when the pages are built, shown with their code; vectors, sharp on any screen and on any wall
 plot_include_source = True
 plot_html_show_source_link = False
 plot_html_show_formats = False
-plot_formats = [("png", 130)]
-plot_rcparams = {"figure.figsize": (6.4, 3.6), "figure.constrained_layout.use": True}
+plot_formats = [("svg", 130)]
+plot_rcparams = {"figure.figsize": (6.4, 3.6), "figure.constrained_layout.use": True, "savefig.transparent": True}
 plot_apply_rcparams = True
 
 napoleon_google_docstring = False
@@ -85,5 +87,14 @@ class Families(SphinxDirective):
         return f"``{name}``, `fisherfit.{cls.__name__}`", response, parameters, link, phi
 
 
+def back_links(app, page, template, context, tree):
+    """Without links of a source listing to names under which the reference does not have what is defined there."""
+    if page.startswith("_modules/") and "body" in context:
+        known = app.env.domains["py"].objects
+        link = re.compile(r'<a class="viewcode-back" href="[^"#]*#([^"]+)">.*?</a>')
+        context["body"] = link.sub(lambda found: found[0] if found[1] in known else "", context["body"])
+
+
 def setup(app):
     app.add_directive("families", Families)
+    app.connect("html-page-context", back_links)
