@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import shutil
+import subprocess
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +20,12 @@ from peers import installed
 COMPONENTS = {"full": 10, "diag": 5, "poisson": 2}
 WORST = 1e-5  # nats between two steps at which scikit-learn's EM is stopped, so that it comes within 1e-4
 STEPS = 5
+FEW = 10  # fits by flexmix
 TITLES = {
     "fisherfit": "fisherfit, as it is",
     "fisherfit-start": "fisherfit, from a start",
     "sklearn-mixture": "scikit-learn, from the same start",
+    "flexmix": "flexmix, R",
 }
 
 
@@ -81,6 +87,8 @@ def mixture_case(case: Case, threads: int, run_alone: Any) -> Record:
                 loglik = fit()
                 taken.append(time.perf_counter() - begin)
             out["libraries"][name] = {"first": first, **summary(taken), "loglik": loglik}
+    if kind == "poisson":
+        out["libraries"]["flexmix"] = _flexmix(x, y, min(case.repeats, FEW))
     compare(out["libraries"])
     return out
 
@@ -102,6 +110,22 @@ def _sklearn(x: np.ndarray, kind: str, start: np.ndarray, tol: float, max_iter: 
             random_state=0,
         ).fit(x)  # fmt: skip
     return float(model.score(x)) * len(x)
+
+
+def _flexmix(x: np.ndarray, y: np.ndarray, repeats: int) -> Record:
+    """Fits by flexmix, in a process of R that has done one before."""
+    if shutil.which("Rscript") is None:
+        return {"note": "not installed"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "data.csv"
+        names = ",".join(["y", *(f"x{j + 1}" for j in range(x.shape[1]))])
+        np.savetxt(path, np.column_stack([y, x]), delimiter=",", header=names, comments="", fmt="%.17g")
+        command = ["Rscript", str(Path(__file__).with_name("flexmix.R")), str(path), str(repeats)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return {"note": "not installed"}
+    found = np.array([line.split() for line in done.stdout.splitlines()], float)
+    return {**summary(found[:, 0].tolist()), "loglik": float(found[:, 1].max())}
 
 
 def _sklearn_step(x: np.ndarray, kind: str, start: np.ndarray) -> float:
