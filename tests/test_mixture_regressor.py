@@ -519,3 +519,24 @@ def test_search_routing_and_pickles(data):
     with config_context(enable_metadata_routing=True):
         routed = ff.MixtureRegressor().set_fit_request(groups=True, concomitant=True)
         assert routed.get_metadata_routing().fit.requests["groups"] is True
+
+
+def test_a_dispersion_at_its_edge_is_held_there():
+    """Counts less spread than Poisson's: alpha is 0 in both components, and the rest is the Poisson mixture."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1.0, 1.0, (400, 1))
+    y = rng.binomial(20, np.where(rng.random(400) < 0.5, 0.2, 0.8))
+    model = ff.MixtureRegressor("negative_binomial", 2, random_state=0)
+    with pytest.warns(ff.BoundaryWarning, match=r"alpha\[0\] = 0, alpha\[1\] = 0; there is no standard error"):
+        model.fit(x, y)
+    poisson = ff.MixtureRegressor("poisson", 2, random_state=0).fit(x, y).result_
+    result = model.result_
+    assert model.converged_
+    assert result.boundary == ("alpha[0]", "alpha[1]")
+    assert result.params[["alpha[0]", "alpha[1]"]].tolist() == [0.0, 0.0]
+    assert result.bse[["alpha[0]", "alpha[1]"]].isna().all()
+    assert result.llf == pytest.approx(poisson.llf, rel=1e-12)
+    names = list(poisson.params.index)
+    np.testing.assert_allclose(result.params[names], poisson.params, rtol=1e-7)
+    np.testing.assert_allclose(result.bse[names], poisson.bse, rtol=1e-7)
+    assert model.test("x0[0] = x0[1]", method="lr", X=x, y=y).df == 1

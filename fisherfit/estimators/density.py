@@ -59,10 +59,6 @@ class Density(Mixed):
     def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _edged(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
-        """The fit with what has run to an edge held there."""
-        return fit
-
     def _check_rows(self, table: Table, weight: np.ndarray) -> set[str]:
         """Refuse values that the model cannot have; the columns of numbers that are categories."""
         return set()
@@ -100,8 +96,7 @@ class Density(Mixed):
             sample.components, sample.mixing, sample.weight, None, sample.threads, walk, rows.total, rows.alive
         )
         learnt = replace(learnt, mixture=streamed)
-        found = fit_streamed(streamed, sample, fit, max_iter=int(self.max_iter), tol=float(self.tol))
-        return learnt, self._edged(learnt, found)
+        return learnt, fit_streamed(streamed, sample, fit, max_iter=int(self.max_iter), tol=float(self.tol))
 
     def _part(self, learnt: Learnt, table: Table, weight: np.ndarray) -> Mixture:
         """The model on other rows, in the same coordinates."""

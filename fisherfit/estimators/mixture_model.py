@@ -10,7 +10,6 @@ import numpy as np
 from .. import _threads, labelled
 from ..errors import InputError, InputTypeError
 from ..mixtures.categorical import Column
-from ..mixtures.edges import hold_edges
 from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.marginals import is_table
 from ..mixtures.mixing import Mixing
@@ -195,13 +194,10 @@ class MixtureModel(Density):
 
     def _climb(self, learnt: Learnt, more: More | None = None) -> MixtureFit:
         mixture = learnt.mixture
-        return self._edged(learnt, fit_mixture(
+        return fit_mixture(
             mixture, model=learnt.model, rng=random_generator(self.random_state), n_init=int(self.n_init),
             max_iter=int(self.max_iter), tol=float(self.tol), more=() if more is None else more(mixture),
-        ))  # fmt: skip
-
-    def _edged(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
-        return hold_edges(learnt.mixture, fit, int(self.max_iter), float(self.tol))
+        )  # fmt: skip
 
     def _on(self, learnt: Learnt, table: Table) -> Any:
         return learnt.more.read(table, type(self).__name__)
