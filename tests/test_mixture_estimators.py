@@ -335,3 +335,18 @@ def test_check_estimator(estimator, check):
                 # scikit-learn's own skip: the array API is off unless SCIPY_ARRAY_API is set
                 pytest.skip(str(error))
             raise
+
+
+@pytest.mark.parametrize("reg_covar", [0.0, 1e-6, 1e-3])
+def test_reg_covar_is_never_added_to_variances(reg_covar):
+    """Whatever the units: the same maximum, and a warning where a user asked for more than scikit-learn's default."""
+    x = 1e-6 * ff.datasets.load("faithful").to_numpy()
+    plain = ff.GaussianMixture(2, random_state=0).fit(x)
+    model = ff.GaussianMixture(2, random_state=0, reg_covar=reg_covar)
+    if reg_covar > 1e-6:
+        with pytest.warns(ff.FisherfitWarning, match=r"reg_covar=0.001 is not added.*prior='mclust'"):
+            model.fit(x)
+    else:
+        model.fit(x)
+    np.testing.assert_array_equal(model.covariances_, plain.covariances_)
+    assert clone(model).reg_covar == reg_covar

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _threads
 from ..batches import source_of
-from ..errors import InputError, InputTypeError
+from ..errors import FisherfitWarning, InputError, InputTypeError
 from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.gaussian import Gaussian
 from ..mixtures.mixing import Mixing
@@ -39,6 +39,7 @@ from .mixed import Fitted, More
 from .mixture_columns import matched, rows_of
 
 NO_PRIOR_IN_BATCHES = "prior needs the rows in memory, and X comes in batches; leave prior out, or fit a sample"
+SKLEARN_REG_COVAR = 1e-6
 WAYS = ("kmeans", "k-means++", "random", "random_from_data")
 
 
@@ -69,8 +70,10 @@ class GaussianMixture(Density):
         Newton decrement, twice the log-likelihood that is still to be gained, at which the ascent stops. The change of
         the mean log-likelihood, which scikit-learn means by it, says little of the distance to the maximum.
     reg_covar : float, default 0
-        Accepted and not used: a constant that is added to variances makes the fit depend on the units of the data. A
-        component that collapses is recognised by its size relative to the data, and named in a warning.
+        Accepted, so that scripts for scikit-learn run, and not added to variances: that maximises nothing, and what it
+        does depends on the units of the data. A component that collapses is recognised by its size relative to the
+        data, and named in a warning; `prior` keeps components from collapsing. Above scikit-learn's default, 1e-6, a
+        `FisherfitWarning` says so.
     max_iter : int, default 500
         Steps of the final ascent at the most.
     n_init : int, default 10
@@ -278,6 +281,10 @@ class GaussianMixture(Density):
             components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
         )
         called = self.covariance_type if settings is None else f"{self.covariance_type}, prior"
+        if self.reg_covar > SKLEARN_REG_COVAR:
+            notes = (*notes, (f"reg_covar={self.reg_covar:g} is not added to variances, as scikit-learn does: the fit is "
+                              "the maximum of the likelihood in any units. Where components collapse, "
+                              "prior='mclust' keeps them from it; else leave reg_covar out", FisherfitWarning))  # fmt: skip
         return Learnt(mixture, table.names, table.is_frame, f"Gaussian mixture ({called})", (dependent, notes, begun))
 
     def _climb(self, learnt: Learnt, more: More | None = None) -> MixtureFit:

@@ -356,7 +356,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             if streamed is not None:
                 fit = fit_streamed(streamed, mixture, fit, max_iter=self.max_iter, tol=self.tol)
             values = self._values(data, fit.theta, families, links)
-            values["separation_"] = found = separated(mixture, fit.theta)
+            values["separation_"] = found = separated(mixture, fit.theta, streamed)
             if streamed is not None:
                 values["weights_"] = streamed.counts(fit.theta[None])[0] / streamed.total
         if rows is not None:
