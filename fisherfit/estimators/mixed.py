@@ -54,6 +54,7 @@ class Mixed(MixedInference, Estimator):
         for message, kind in fit.warnings:
             warnings.warn(message, kind, stacklevel=3)
         self._assign(found)
+        return self
 
     def _assign(self, found: Fitted) -> None:
         self._forget()
@@ -74,7 +75,7 @@ class Mixed(MixedInference, Estimator):
 
     def _forget(self) -> None:
         """Drop what belongs to an earlier fit alone."""
-        for name in ("feature_names_in_", "passes_", "_stream"):
+        for name in ("feature_names_in_", "passes_", "_stream", "_cluster_columns"):
             self.__dict__.pop(name, None)
 
     def _keep_batch(self, fit: MixtureFit | None, attributes: dict[str, Any]) -> Any:
