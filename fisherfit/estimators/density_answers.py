@@ -32,6 +32,16 @@ class AnsweringDensity:
         self._check_fitted()
         return np.asarray(self._log_joint(X).argmax(axis=1))
 
+    def uncertainty(self, X: Any) -> np.ndarray:
+        """The probability that `predict` names the wrong component, 1 - max_k z_k, as in mclust: (n_samples,)."""
+        self._check_fitted()
+        joint = self._log_joint(X)
+        with np.errstate(all="ignore"):
+            joint = np.exp(joint - joint.max(axis=1, keepdims=True))
+            others = joint.copy()  # added up without the largest, which is 1: no digits are lost by 1 - z
+            others[np.arange(len(joint)), joint.argmax(axis=1)] = 0.0
+            return np.asarray(others.sum(axis=1) / joint.sum(axis=1))
+
     def score_samples(self, X: Any) -> np.ndarray:
         """The log-density of every row: (n_samples,)."""
         self._check_fitted()

@@ -285,6 +285,11 @@ class GaussianMixture(Density):
                 log_densities(x, self.means_, self.precisions_cholesky_, self._shape) + np.log(self.weights_)
             )
 
+    def _n_parameters(self) -> int:
+        """The number of free parameters, under the name that scripts for scikit-learn call."""
+        self._check_fitted()
+        return int(self.result_.n_params)
+
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the fitted mixture.
 

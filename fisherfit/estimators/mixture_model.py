@@ -14,11 +14,12 @@ from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.marginals import is_table
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
+from ..mixtures.patterns import PatternFit
 from ..table import Table
-from .density import Density, Learnt, whole_rows
+from .density import Density, Learnt, weights_of, whole_rows
 from .density_checks import check_common, check_distinct, random_generator
 from .mixed import More
-from .mixture_columns import Plan, check_support, families_of, numbers_of, plan_columns
+from .mixture_columns import Plan, check_support, families_of, numbers_of, plan_columns, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,6 +202,53 @@ class MixtureModel(Density):
                 point.rows(a, min(a + size, components.n), False).log_density[0].T for a in range(0, components.n, size)
             ]
             return np.concatenate(parts) + mixing.log_weights(psi[None], 0, 1)[0, :, 0]
+
+    def patterns(self, X: Any, sample_weight: Any = None) -> PatternFit:
+        """How well latent classes fit the table of patterns of answers, as in poLCA.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        sample_weight : array of shape (n_samples,) or str, optional
+            Frequencies, as in :meth:`fit`.
+
+        Returns
+        -------
+        PatternFit
+            With ``g2``, ``chi2``, ``df``, ``p_values``, and ``to_frame()``: the patterns that were seen, with their
+            counts, observed and expected.
+
+        Raises
+        ------
+        InputError
+            Where a column is no table of probabilities (Bernoulli or categorical).
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> answers = ff.datasets.load("stouffer_toby")
+        >>> model = ff.MixtureModel("bernoulli", 2, random_state=0).fit(answers, sample_weight="respondents")
+        >>> model.patterns(answers, sample_weight="respondents")
+        PatternFit(G2(6) = 2.72, p = 0.84; chi2(6) = 2.72, p = 0.84; 16 of 16 patterns seen)
+        """
+        self._check_fitted()
+        plan: Plan = self._plan
+        columns = [spec for spec in plan.specs if isinstance(spec, Column)]
+        if len(columns) < len(plan.specs):
+            name = next(n for n, spec in zip(plan.names, plan.specs, strict=True) if not isinstance(spec, Column))
+            raise InputError(f"patterns are of Bernoulli and categorical columns, and {name!r} is none")
+        table, weight = weights_of(rows_of(X), sample_weight)
+        codes = plan.read(table, type(self).__name__).parts[0].codes.T
+        found, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+        observed = np.bincount(which.ravel(), weight, len(found))
+        expected = weight.sum() * np.exp(self.score_samples(table)[first])
+        seen = observed > 0.0
+        cells = int(np.prod([len(column.levels) for column in columns], dtype=object))
+        rows = tuple(
+            tuple(column.levels[code] for column, code in zip(columns, row, strict=True)) for row in found[seen]
+        )
+        df = cells - 1 - (self.result_.n_params - len(self._held))
+        return PatternFit(plan.names, rows, observed[seen], expected[seen], cells, df)
 
     def sample(self, n_samples: int = 1) -> tuple[Any, np.ndarray]:
         """Draw rows from the fitted mixture.

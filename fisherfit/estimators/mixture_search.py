@@ -47,7 +47,9 @@ class MixtureSearch(Estimator):
         Where the starts of all candidates come from: each has a stream of its own by its settings and number, so that
         it does not depend on which other settings are tried.
     n_jobs : int, optional
-        Threads of every fit; by default those of the estimator.
+        Threads of every fit; by default those of the estimator. Results do not depend on it, to the bit. Candidates
+        come one after the other, each beginning at the one before; all starts of a candidate make their first steps
+        together, in passes that threads share.
 
     Attributes
     ----------
