@@ -54,7 +54,7 @@ truth is none of the four, neither can have the structure, and the number alone 
 
 .. code-block:: bash
 
-   python docs/coverage/recovery.py --rounds 50
+   python docs/coverage/recovery.py --rounds 10
 
 """
 ALL, OF_FOUR = ("ours", "as mclust"), ("ours of four", "scikit-learn")

@@ -153,7 +153,7 @@ def key_of(record: dict[str, Any]) -> tuple[Any, ...]:
 def main() -> None:
     """The command."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=50, help="data sets of every cell; those there are count")
+    options.add_argument("--rounds", type=int, default=10, help="data sets of every cell; those there are count")
     options.add_argument("--quick", action="store_true", help="a trial: one data set of each of three cells")
     options.add_argument("--minutes", type=float, default=np.inf, help="begin no data set after so many")
     options.add_argument("--out", type=Path, default=FOLDER, help="where to write")
