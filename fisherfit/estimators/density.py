@@ -236,9 +236,6 @@ class Density(AnsweringDensity, Mixed):
         """
         return np.asarray(self.fit(X, sample_weight=sample_weight, clusters=clusters).predict(X))
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "result_")
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.estimator_type = self._estimator_type

@@ -90,12 +90,6 @@ class Mixed(MixedInference, Estimator):
             self._know(fit)
         return self
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "result_"):
-            from sklearn.exceptions import NotFittedError
-
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
-
     def _posterior(self, mixture: Mixture) -> np.ndarray:
         """Posterior probabilities of new units at the estimates."""
         return mixture.posterior(self._theta)

@@ -19,6 +19,7 @@ from ..mixtures.streamed import fit_streamed
 from ..prediction import Predictor
 from ..randomness import generator
 from ..table import read_table
+from ._regressor import Regressor
 from .mixed import Fitted, Mixed, More
 from .mixture_answers import NO_RESPONSE, AnsweringRegressions, drawn_responses
 from .mixture_batches import batches_of
@@ -36,7 +37,7 @@ from .regression_trouble import degenerated, pooled, separated
 from .rows_of_fit import clusters_of
 
 
-class MixtureRegressor(StreamingRegressions, AnsweringRegressions, Mixed):
+class MixtureRegressor(StreamingRegressions, AnsweringRegressions, Regressor, Mixed):
     """Mixture of generalised linear models: every row, or group of rows, comes from one of K regressions.
 
     Parameters
@@ -126,8 +127,6 @@ class MixtureRegressor(StreamingRegressions, AnsweringRegressions, Mixed):
     >>> model.coef_.round(1).ravel().tolist(), abs(model.intercept_.round()).tolist()
     ([3.0, 0.5], [0.0, 10.0])
     """
-
-    _estimator_type = "regressor"
 
     def __init__(
         self,
@@ -379,19 +378,6 @@ class MixtureRegressor(StreamingRegressions, AnsweringRegressions, Mixed):
             "_group_name": data.group_name,
         }
         return values
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import RegressorTags
-
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = self._estimator_type
-        tags.regressor_tags = RegressorTags()
-        tags.target_tags.required = True
-        tags.input_tags.sparse = True
-        return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "result_")
 
 
 __all__ = ["MixtureRegressor"]

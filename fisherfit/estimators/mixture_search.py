@@ -79,6 +79,8 @@ class MixtureSearch(Estimator):
     2             2             VVV  2322.19
     """
 
+    _mark = "best_estimator_"
+
     def __init__(
         self,
         estimator: Any = None,
@@ -205,15 +207,6 @@ class MixtureSearch(Estimator):
         from ..plots import bic_curves
 
         return bic_curves(self, ax=ax)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "best_estimator_"):
-            from sklearn.exceptions import NotFittedError
-
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "best_estimator_")
 
 
 def settings_of(grid: Any) -> list[dict[str, Any]]:
