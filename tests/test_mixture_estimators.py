@@ -387,3 +387,17 @@ def test_a_script_for_scikit_learn_runs_with_another_import():
     assert b.bic(x) <= a.bic(x)
     assert b.fit(x).fit_predict(x).shape == (272,)  # warm
     assert list(map(np.shape, b.sample(7))) == [(7, 2), (7,)]
+
+
+def test_a_warm_start_goes_on_from_where_the_last_fit_ended():
+    x = ff.datasets.load("faithful")
+    model = ff.GaussianMixture(2, warm_start=True, random_state=0, max_iter=1, init_params="random", n_init=1)
+    found = []
+    with warnings.catch_warnings(record=True):  # the first fits say that they have not converged
+        warnings.simplefilter("always")
+        for _ in range(12):
+            found.append(model.fit(x).lower_bound_)
+    assert np.all(np.diff(found) >= -1e-13)
+    assert found[-1] > found[0]
+    assert model.fit(x).converged_
+    assert found[-1] == pytest.approx(-1130.26396018 / 272, rel=1e-10)

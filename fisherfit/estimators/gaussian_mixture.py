@@ -32,7 +32,7 @@ from .gaussian_parts import (
     on_columns,
     with_remedy,
 )
-from .gaussian_starts import WAYS, begun, starts_of
+from .gaussian_starts import WAYS, begun, last_point, starts_of
 from .mixed import More
 from .mixture_columns import matched, rows_of
 
@@ -214,7 +214,7 @@ class GaussianMixture(Density):
         fit = fit_mixture(
             mixture, model=learnt.model, rng=rng, n_init=int(self.n_init),
             starts=[start] if start is not None else starts_of(self, mixture, rng), max_iter=int(self.max_iter),
-            tol=float(self.tol), more=() if more is None else more(mixture),
+            tol=float(self.tol), more=[*last_point(self, mixture), *(() if more is None else more(mixture))],
         )  # fmt: skip
         components: Any = mixture.components
         if self.prior is None and components.structure.name in SUPPORTED:

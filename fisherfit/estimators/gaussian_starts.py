@@ -68,4 +68,13 @@ def begun(model: Any, x: np.ndarray) -> np.ndarray | None:
     return responsibilities_of(np.log(share) + log_densities(x, means, root, shape))
 
 
-__all__ = ["WAYS", "begun", "starts_of"]
+def last_point(model: Any, mixture: Mixture) -> list[np.ndarray]:
+    """With `warm_start` the point where the last fit ended, if it is that on these rows too; else none."""
+    if not model.warm_start or not hasattr(model, "result_") or mixture.size != model._theta.size:
+        return []
+    here, last = mixture.report(model._theta), model.result_
+    same = here.names == last.names and np.allclose(here.values, last.estimates, rtol=1e-9, atol=0.0)
+    return [model._theta] if same else []
+
+
+__all__ = ["WAYS", "begun", "last_point", "starts_of"]
