@@ -167,11 +167,14 @@ def compared(records: list[Record]) -> str:
     fits = sum(r["fits"] for r in records)
     higher, lower = sum(r["behind"] for r in records), sum(r["ahead"] for r in records)
     short = sum(g > 0.01 for g in gains)
+    why = (
+        f"In {reached} of these {len(lost)} the former has no lower a log-likelihood of the true model, and prefers "
+        "another one whose higher maximum the emulation does not find. "
+    )
     return (
         f"Of {total} data sets, {ours} have the true number and structure chosen by ``GaussianMixture`` and {other} by "
-        f"the emulation: {only} by the former alone, {len(lost)} by the latter alone. In {reached} of "
-        f"these {len(lost)} the former has no lower a log-likelihood of the true model, and prefers another one whose "
-        f"higher maximum the emulation does not find. Of all {fits:,} fits, the "
+        f"the emulation: {only} by the former alone, {len(lost)} by the latter alone. "
+        f"{why if lost else ''}Of all {fits:,} fits, the "
         f"log-likelihood of the emulation is lower by more than 0.01 in {higher:,} and higher in {lower:,}; of the "
         f"true model it is lower in {short} of {len(gains)} data sets, at the most by {max(gains):.2f}."
     )
