@@ -27,6 +27,8 @@ WHOLE = 6_000  # rows in memory up to which one program holds them all
 #: of a batch: its first row, the signs of its rows, what they gain by the directions of a basis, those that move
 Batches = Callable[[], Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]]
 Widen = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+#: of a batch: its first row, its rows, their signs, and True for those of positive weight
+Parts = Callable[[], Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]]
 
 
 def recession(x: np.ndarray, signs: np.ndarray, present: np.ndarray) -> sep.Found | None:
@@ -71,25 +73,31 @@ def find_in_batches(likelihood: Any, family: Family, kept: np.ndarray) -> sep.Fo
 
     some = likelihood.typical()
     signs = sep.row_signs(family.name, some.kernels.links[0].name, some.y, some.weight > 0.0)
-    if signs is None:
-        return None
-    root: np.ndarray | None = None
-    for _, x, s, present in parts():
+    return None if signs is None else in_parts(parts, dense_design(some)[:, columns], signs, likelihood.n)[0]
+
+
+def in_parts(parts: Parts, x: np.ndarray, signs: np.ndarray, n: int) -> tuple[sep.Found | None, np.ndarray]:
+    """The separated rows of n, which `parts` walks over, and a direction; and a basis of those that may be.
+
+    `x` and `signs` are of some rows, which the first program has; `x` has a column for every coefficient.
+    """
+    width, root = x.shape[1], None
+    for _, rows, s, present in parts():
         if (present & (s == 0)).any():
-            root = merge_roots(root, x[present & (s == 0)])
-    basis = sep.null_basis(np.empty((0, columns.size)) if root is None else root, columns.size)
+            root = merge_roots(root, rows[present & (s == 0)])
+    basis = sep.null_basis(np.empty((0, width)) if root is None else root, width)
     if basis.shape[1] == 0:
-        return None
-    gains, moving = sep.row_gains(dense_design(some)[:, columns], signs, basis)
+        return None, basis
+    gains, moving = sep.row_gains(x, signs, basis)
 
     def batches() -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
-        for start, x, s, _ in parts():
-            yield start, s, *sep.row_gains(x, s, basis)
+        for start, rows, s, _ in parts():
+            yield start, s, *sep.row_gains(rows, s, basis)
 
     def widen(directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _violated(((x, s) for _, x, s, _ in parts()), directions)
+        return _violated(((rows, s) for _, rows, s, _ in parts()), directions)
 
-    return _cut(basis, gains[moving], batches, likelihood.n, widen)
+    return _cut(basis, gains[moving], batches, n, widen), basis
 
 
 def _cut(basis: np.ndarray, held: np.ndarray, batches: Batches, n: int, widen: Widen) -> sep.Found | None:
@@ -159,4 +167,4 @@ def _violated(parts: Iterator[tuple[np.ndarray, np.ndarray]], directions: np.nda
     return np.unique(np.round(np.vstack(found), 12), axis=0) if found else np.empty((0, directions.shape[0])), broken
 
 
-__all__ = ["find_in_batches", "recession"]
+__all__ = ["find_in_batches", "in_parts", "recession"]

@@ -96,13 +96,55 @@ def test_what_is_drawn_for_recovery(modules):
     _, _, recovery, _ = modules
     for structure in recovery.STRUCTURES:
         x = recovery.draw(np.random.default_rng(2), 1, structure, 3.0, 40_000)
-        np.testing.assert_allclose(np.cov(x.T), recovery.covariances(structure)[0], atol=0.05)
+        np.testing.assert_allclose(np.cov(x.T), recovery.covariances(structure)[0], atol=0.1)
     x = recovery.draw(np.random.default_rng(2), 2, "VVV", 5.0, 300)
     labels = (x[:, 0] > 2.5).astype(int)
     bic, value = recovery.as_mclust(x, labels, 2, "VVV")
     model = ff.GaussianMixture(2, random_state=0).fit(x)
     assert 0.0 <= model.result_.llf - value < 0.05
     assert bic + 2.0 * value == pytest.approx(model.result_.bic + 2.0 * model.result_.llf, rel=1e-12)
+
+
+def test_all_structures_are_true_once(modules):
+    """A letter that is not E is of components that differ, or that are spheres or along the axes."""
+    _, _, recovery, _ = modules
+    assert len(set(recovery.STRUCTURES)) == 14
+    tried = recovery.models_of(4)
+    for structure in recovery.STRUCTURES:
+        whole = recovery.covariances(structure)
+        root = np.sqrt(np.linalg.det(whole))
+        shape = whole / root[:, None, None]
+        values = np.linalg.eigvalsh(shape)
+        assert (np.ptp(root) < 1e-12) == (structure[0] == "E")
+        assert (np.abs(values - 1.0).max() < 1e-12) == (structure[1] == "I")
+        assert (np.ptp(values, axis=0).max() < 1e-12) == (structure[1] != "V")
+        assert (np.abs(whole[:, 0, 1]).max() < 1e-12) == (structure[2] == "I")
+        assert {(k, structure) for k in (2, 3, 4)} <= set(tried)
+    assert {structure for k, structure in tried if k == 1} == {"EII", "EEI", "EEE"}
+
+
+def test_choices_of_one_data_set(modules, tmp_path, monkeypatch):
+    """Far apart, everyone finds two; what is there already is not drawn again."""
+    _, _, recovery, page = modules
+    monkeypatch.setattr(recovery, "STRUCTURES", ("EEE", "VVV"))
+    monkeypatch.setattr(recovery, "SEPARATIONS", {"large": 9.0})
+    monkeypatch.setattr(recovery, "FOUR", {"tied": "EEE", "full": "VVV"})
+    monkeypatch.setattr(recovery, "MORE", 1)
+    monkeypatch.setattr(recovery, "cells", lambda: [(2, "EEE", "large", 200), (2, "VVV", "large", 200)])
+    monkeypatch.setattr("sys.argv", ["recovery.py", "--rounds", "1", "--out", str(tmp_path)])
+    recovery.main()
+    records = json.loads((tmp_path / "recovery.json").read_text())
+    assert [r["structure"] for r in records] == ["EEE", "VVV"]
+    for r in records:
+        assert {r[who].split()[0] for who in (*page.ALL, *page.OF_FOUR)} == {"2"}
+        assert r["fits"] == 7
+    monkeypatch.setattr(recovery, "one", lambda *_: pytest.fail("drawn again"))
+    recovery.main()
+    assert len(page.shares(records)) == 8
+    assert page.shares(records)[:4] == ["1.00"] * 4
+    assert "of all 2, the true number is chosen in 2 and 2" in page.recovered(records).replace("\n", " ")
+    none = [{**r, "structure": "EVE"} for r in records]
+    assert page.shares(none)[4:] == ["0.00", "0.00", "-", "-"]
 
 
 @pytest.mark.slow

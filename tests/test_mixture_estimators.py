@@ -335,3 +335,69 @@ def test_check_estimator(estimator, check):
                 # scikit-learn's own skip: the array API is off unless SCIPY_ARRAY_API is set
                 pytest.skip(str(error))
             raise
+
+
+@pytest.mark.parametrize("reg_covar", [0.0, 1e-6, 1e-3])
+def test_reg_covar_is_never_added_to_variances(reg_covar):
+    """Whatever the units: the same maximum, and a warning where a user asked for more than scikit-learn's default."""
+    x = 1e-6 * ff.datasets.load("faithful").to_numpy()
+    plain = ff.GaussianMixture(2, random_state=0).fit(x)
+    model = ff.GaussianMixture(2, random_state=0, reg_covar=reg_covar)
+    if reg_covar > 1e-6:
+        with pytest.warns(ff.FisherfitWarning, match=r"reg_covar=0.001 is not added.*prior='mclust'"):
+            model.fit(x)
+    else:
+        model.fit(x)
+    np.testing.assert_array_equal(model.covariances_, plain.covariances_)
+    assert clone(model).reg_covar == reg_covar
+
+
+def test_uncertainty_is_what_is_left_of_the_largest_probability():
+    x = ff.datasets.load("faithful")
+    model = ff.GaussianMixture(3, random_state=0).fit(x)
+    z = model.predict_proba(x)
+    np.testing.assert_allclose(model.uncertainty(x), 1.0 - z.max(axis=1), atol=1e-15)
+    apart = ff.GaussianMixture(2, random_state=0).fit(x)
+    far = apart.uncertainty([[1.0, 30.0]])  # 1 - z has no digit left there
+    assert 0.0 < far[0] < 1e-15
+    assert far[0] == pytest.approx(np.exp(np.diff(np.log(apart.weights_) + [
+        -0.5 * (np.array([1.0, 30.0]) - m) @ np.linalg.solve(c, np.array([1.0, 30.0]) - m)
+        - 0.5 * np.log(np.linalg.det(c)) for m, c in zip(apart.means_, apart.covariances_, strict=True)
+    ]))[0], rel=1e-8)  # fmt: skip
+
+
+def test_a_script_for_scikit_learn_runs_with_another_import():
+    """All that it says, and the names it reads; the log-likelihood is no lower than scikit-learn's."""
+    from sklearn import mixture as theirs
+
+    x = ff.datasets.load("faithful").to_numpy()
+    settings = {
+        "n_components": 2, "covariance_type": "full", "tol": 1e-3, "reg_covar": 1e-6, "max_iter": 100, "n_init": 1,
+        "init_params": "k-means++", "weights_init": [0.4, 0.6], "means_init": [[2.0, 55.0], [4.0, 80.0]],
+        "precisions_init": None, "random_state": 0, "warm_start": True, "verbose": 0, "verbose_interval": 10,
+    }  # fmt: skip
+    a, b = (kind(**settings).fit(x) for kind in (theirs.GaussianMixture, ff.GaussianMixture))
+    public = [name for name in vars(a) if name.endswith("_") and not name.startswith("_")]
+    assert set(public) <= set(dir(b))
+    for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
+        assert getattr(a, name).shape == getattr(b, name).shape
+        np.testing.assert_allclose(getattr(b, name), getattr(a, name), rtol=0.02, atol=0.02)
+    assert b.lower_bound_ >= a.lower_bound_
+    assert a._n_parameters() == b._n_parameters() == 11
+    assert b.bic(x) <= a.bic(x)
+    assert b.fit(x).fit_predict(x).shape == (272,)  # warm
+    assert list(map(np.shape, b.sample(7))) == [(7, 2), (7,)]
+
+
+def test_a_warm_start_goes_on_from_where_the_last_fit_ended():
+    x = ff.datasets.load("faithful")
+    model = ff.GaussianMixture(2, warm_start=True, random_state=0, max_iter=1, init_params="random", n_init=1)
+    found = []
+    with warnings.catch_warnings(record=True):  # the first fits say that they have not converged
+        warnings.simplefilter("always")
+        for _ in range(12):
+            found.append(model.fit(x).lower_bound_)
+    assert np.all(np.diff(found) >= -1e-13)
+    assert found[-1] > found[0]
+    assert model.fit(x).converged_
+    assert found[-1] == pytest.approx(-1130.26396018 / 272, rel=1e-10)

@@ -298,7 +298,7 @@ def test_wild_rows_leave_the_others_apart():
     phi = model.from_posterior(np.concatenate([start, np.zeros((3, 2))], axis=1))
     clean = Gaussian(x, 3, "diag")
     np.testing.assert_allclose(
-        model.means(phi), clean.means(clean.from_posterior(start)), rtol=1e-3, atol=1e-3
+        model.means(phi), clean.means(clean.from_posterior(start)), rtol=1e-12, atol=1e-12
     )  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def test_parameters_on_the_edge_are_held():
     observed = model.covariance(data, cov_type="observed")
     assert np.isnan(observed.loc[edge]).all()
     assert np.allclose(observed, model.result_.cov_params(), rtol=1e-9, atol=0, equal_nan=True)
-    robust = model.covariance(data)
+    robust = model.covariance(data, cov_type="HC0")
     others = [n for n in robust if n != edge]
     ratio = np.diag(robust.loc[others, others]) / np.diag(observed.loc[others, others])
     assert np.all((ratio > 0.5) & (ratio < 2.0))
@@ -204,7 +204,7 @@ def test_functions_of_parameters(geyser):
     mean = geyser.delta("weight[0]*mean[0,waiting] + weight[1]*mean[1,waiting]")
     assert mean.estimate == pytest.approx(GEYSER["waiting"].mean(), rel=1e-9)
     assert mean.standard_error == pytest.approx(GEYSER["waiting"].std(ddof=0) / np.sqrt(272), rel=1e-3)
-    robust = geyser.covariance(GEYSER)
+    robust = geyser.covariance(GEYSER, cov_type="HC0")
     assert geyser.delta("weight[0]", covariance=robust).standard_error == pytest.approx(
         np.sqrt(robust.loc["weight[0]", "weight[0]"])
     )
@@ -218,11 +218,11 @@ def test_groups_and_clusters_of_a_regression():
     model = ff.MixtureRegressor(
         "binomial", 3, formula="deaths + alive ~ treatment", shared=["treatment"], random_state=0
     ).fit(trials, groups="center")
-    robust = model.covariance(trials)
+    robust = model.covariance(trials, cov_type="HC0")
     by_center = model.covariance(trials, cov_type="cluster(CR0)", clusters="center")
     assert np.allclose(robust, by_center, rtol=1e-9)
     shuffled = trials.sample(frac=1.0, random_state=1).reset_index(drop=True)
-    assert np.allclose(model.covariance(shuffled), robust, rtol=1e-6)
+    assert np.allclose(model.covariance(shuffled, cov_type="HC0"), robust, rtol=1e-6)
     fixed = model.test("treatment", method="lr", X=trials)
     without = ff.MixtureRegressor("binomial", 3, formula="deaths + alive ~ 1", random_state=0).fit(
         trials, groups="center"

@@ -417,3 +417,33 @@ def test_the_summary_of_probabilities_by_hand():
     np.testing.assert_allclose(result.params[["prob[0,g=x]", "prob[0,g=y]", "prob[0,g=z]"]], p, rtol=1e-12)
     np.testing.assert_allclose(result.bse[1:], np.sqrt(p * (1 - p) / 100), rtol=1e-10)
     assert result.llf == pytest.approx(special.xlogy(counts, p).sum(), rel=1e-13)
+
+
+def test_patterns_of_answers():
+    """Goodman (1974, Biometrika 61): two classes for the role conflicts, G2 = X2 = 2.72 on 6 degrees of freedom."""
+    answers = ff.datasets.load("stouffer_toby")
+    model = ff.MixtureModel("bernoulli", 2, random_state=0).fit(answers, sample_weight="respondents")
+    found = model.patterns(answers, sample_weight="respondents")
+    assert (found.df, found.cells) == (6, 16)
+    assert found.g2 == pytest.approx(2.720, abs=5e-4)
+    assert found.chi2 == pytest.approx(2.720, abs=5e-4)
+    table = found.to_frame()
+    assert table["observed"].sum() == 216
+    assert table["expected"].sum() == pytest.approx(216, rel=1e-12)  # all 16 patterns were seen
+    assert table["observed"].is_monotonic_decreasing
+    count = answers["respondents"].to_numpy()
+    saturated = float(count @ np.log(count / count.sum()))
+    assert found.g2 == pytest.approx(2.0 * (saturated - model.result_.llf), rel=1e-9)
+    # patterns that were not seen count what is expected of them
+    seen = answers[answers["respondents"] > 10]
+    some = ff.MixtureModel("bernoulli", 1).fit(seen, sample_weight="respondents")
+    found = some.patterns(seen, sample_weight="respondents")
+    p, total = some.params_.to_numpy()[0], seen["respondents"].sum()
+    every = np.array(np.meshgrid(*[[0, 1]] * 4, indexing="ij")).reshape(4, -1).T
+    expected = total * np.prod(np.where(every == 1, p, 1 - p), axis=1)
+    observed = [seen["respondents"][(seen[list("ABCD")].to_numpy() == row).all(axis=1)].sum() for row in every]
+    assert found.chi2 == pytest.approx(((np.array(observed) - expected) ** 2 / expected).sum(), rel=1e-10)
+    geyser = ff.datasets.load("faithful")[["waiting"]]
+    normal = ff.MixtureModel().fit(geyser)
+    with pytest.raises(ff.InputError, match="'waiting' is none"):
+        normal.patterns(geyser)

@@ -282,3 +282,50 @@ def test_axes_far_out_have_no_density():
     densities = components.at(np.stack([phi, far])).rows(0, 60, False).log_density
     assert np.isfinite(densities[0]).all()
     assert not np.isfinite(densities[1, 0]).any()
+
+
+def many(n=6000):
+    rng = np.random.default_rng(8)
+    first = rng.random(n) < 0.4
+    x = np.where(first[:, None], rng.normal(size=(n, 2)), rng.normal([4.0, 1.0], [1.0, 0.5], (n, 2)))
+    return x * [1.0, 10.0] + [0.0, 50.0]
+
+
+@pytest.mark.parametrize("structure", ["VVV", "EEI", "EII"])
+@pytest.mark.parametrize("prior", ["mclust", {"shrinkage": 5.0, "dof": 60.0}])
+def test_rows_in_batches_have_the_mode_of_all_rows(structure, prior, monkeypatch):
+    """The prior goes by the mean and covariance of all rows, not of the sample; a strong one shows it."""
+    monkeypatch.setattr("fisherfit.estimators.mixture_batches.SAMPLE", 1000)
+    x = many()
+    x = x[np.argsort(x[:, 0])]  # so that batches differ
+    weight = np.random.default_rng(1).integers(0, 3, len(x)).astype(float)
+    model = ff.GaussianMixture(2, covariance_type=structure, prior=prior, random_state=0)
+    whole = model.fit(x, sample_weight=weight).result_
+    found = model.fit([(a, None, w) for a, w in zip(np.split(x, 4), np.split(weight, 4), strict=True)])
+    parts = found.result_
+    assert model.passes_ > 1
+    np.testing.assert_allclose(parts.params, whole.params, rtol=1e-7, atol=1e-8)
+    np.testing.assert_allclose(parts.bse, whole.bse, rtol=1e-7)
+    assert parts.llf == pytest.approx(whole.llf, rel=1e-11)
+    assert parts.log_prior == pytest.approx(whole.log_prior, rel=1e-9)
+    assert parts.decrement < 1e-15
+
+
+def test_batches_one_after_the_other_keep_the_prior():
+    """A prior with a mean and scale of its own: estimates are near those of all rows at once."""
+    x = many(12_000)
+    prior = {"shrinkage": 5.0, "mean": [1.0, 40.0], "dof": 20.0, "scale": [[80.0, 0.0], [0.0, 5e3]]}
+    whole = ff.GaussianMixture(2, prior=prior, random_state=0).fit(x)
+    model = ff.GaussianMixture(2, prior=prior, random_state=0)
+    for part in np.split(x, 12):
+        model.partial_fit(part)
+    assert model._stream.state is not None
+    away = np.abs(model.result_.params - whole.result_.params) / whole.result_.bse
+    without = ff.GaussianMixture(2, random_state=0).fit(x).result_.params
+    apart = np.abs(without - whole.result_.params) / whole.result_.bse
+    assert away.max() < 0.5
+    assert apart.max() > 2.0
+    np.testing.assert_allclose(model.result_.bse, whole.result_.bse, rtol=0.05)
+    assert model.result_.llf == pytest.approx(whole.result_.llf, rel=1e-4)
+    assert model.result_.log_prior == pytest.approx(whole.result_.log_prior, rel=1e-2)
+    assert model.lower_bound_ == pytest.approx(whole.lower_bound_, rel=1e-4)

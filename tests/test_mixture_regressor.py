@@ -519,3 +519,70 @@ def test_search_routing_and_pickles(data):
     with config_context(enable_metadata_routing=True):
         routed = ff.MixtureRegressor().set_fit_request(groups=True, concomitant=True)
         assert routed.get_metadata_routing().fit.requests["groups"] is True
+
+
+def test_a_dispersion_at_its_edge_is_held_there():
+    """Counts less spread than Poisson's: alpha is 0 in both components, and the rest is the Poisson mixture."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1.0, 1.0, (400, 1))
+    y = rng.binomial(20, np.where(rng.random(400) < 0.5, 0.2, 0.8))
+    model = ff.MixtureRegressor("negative_binomial", 2, random_state=0)
+    with pytest.warns(ff.BoundaryWarning, match=r"alpha\[0\] = 0, alpha\[1\] = 0; there is no standard error"):
+        model.fit(x, y)
+    poisson = ff.MixtureRegressor("poisson", 2, random_state=0).fit(x, y).result_
+    result = model.result_
+    assert model.converged_
+    assert result.boundary == ("alpha[0]", "alpha[1]")
+    assert result.params[["alpha[0]", "alpha[1]"]].tolist() == [0.0, 0.0]
+    assert result.bse[["alpha[0]", "alpha[1]"]].isna().all()
+    assert result.llf == pytest.approx(poisson.llf, rel=1e-12)
+    names = list(poisson.params.index)
+    np.testing.assert_allclose(result.params[names], poisson.params, rtol=1e-7)
+    np.testing.assert_allclose(result.bse[names], poisson.bse, rtol=1e-7)
+    assert model.test("x0[0] = x0[1]", method="lr", X=x, y=y).df == 1
+
+
+def separated_rows(n, line):
+    """Trials of two classes. In the first all or none succeed, by a line; or all where x0 is 1, and else some."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 2))
+    first = rng.random(n) < 0.5
+    if line:
+        ends = x[:, 0] + 0.5 * x[:, 1] > 0.1
+        return x, np.where(first, 30.0 * ends, rng.binomial(30, 0.5, n)), first
+    x[:, 0] = x[:, 0] > 0.0
+    p = np.where(first, 1.0 / (1.0 + np.exp(-2.0 + 0.3 * x[:, 1])), 0.3)
+    return x, np.where(first & (x[:, 0] == 1.0), 30.0, rng.binomial(30, p)), first
+
+
+@pytest.mark.parametrize(("line", "batches"), [(True, False), (False, False), (False, True)])
+def test_separation_among_many_rows(line, batches, monkeypatch):
+    """More rows than one linear program takes: cutting planes on those that a component owns, in passes."""
+    monkeypatch.setattr("fisherfit.estimators.regression_batches.SAMPLE", 4_000)
+    x, y, first = separated_rows(30_000, line)
+    signs = {"Intercept": "-inf", "x0": "+inf", "x1": "+inf"} if line else {"x0": "+inf"}
+    start = dict(zip(("Intercept[0]", "x0[0]", "x1[0]"), (-1.0, 10.0, 5.0) if line else (2.0, 5.0, 0.0), strict=True))
+    start |= {"weight[0]": 0.5, "weight[1]": 0.5, "Intercept[1]": 0.0, "x0[1]": 0.0, "x1[1]": 0.0}
+    model = ff.MixtureRegressor("binomial", 2, random_state=0, start=start)
+
+    def data(y):
+        both = np.c_[y, 30.0 - y]
+        return ([*zip(np.split(x, 3), np.split(both, 3), strict=True)],) if batches else (x, both)
+
+    with pytest.warns(ff.SeparationWarning, match="'x0'.* infinite"):
+        model.fit(*data(y))
+    ((k, found),) = model.separation_.items()
+    assert found == signs
+    sure = first & ((y == 0.0) | (y == 30.0)) if line else first & (x[:, 0] == 1.0)
+    found = model.predict(x, kind="components")[sure, k]
+    np.testing.assert_allclose(found, y[sure] / 30.0, atol=1e-5)  # the row next to the line is 4e-5 from it
+    errors = model.result_.bse
+    assert errors[[f"{name}[{k}]" for name in signs]].isna().all()
+    assert np.isfinite(errors[[f"{name}[{1 - k}]" for name in signs]]).all()
+    # steep, but some trials fail: there is a maximum
+    beta = np.array([-1.0, 10.0, 5.0]) if line else np.array([2.0, 2.0, -0.3])
+    p = 1.0 / (1.0 + np.exp(-beta[0] - x @ beta[1:]))
+    y[first] = np.random.default_rng(1).binomial(30, p[first])
+    assert model.fit(*data(y)).separation_ == {}
+    assert np.abs(model.coef_[int(not line)] - beta[1:]).max() < 0.2
+    assert np.isfinite(model.result_.bse).all()

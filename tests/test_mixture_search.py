@@ -131,3 +131,17 @@ def test_arguments_that_cannot_be_meant(arguments, match):
 def test_grids_are_products_and_unions():
     assert settings_of(None) == [{}]
     assert settings_of([{"a": [1, 2], "b": [3]}, {"a": [1], "b": [3]}]) == [{"a": 1, "b": 3}, {"a": 2, "b": 3}]
+
+
+def test_results_do_not_depend_on_threads():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6000, 2)) + 4.0 * rng.integers(2, size=6000)[:, None]
+    found = [
+        ff.MixtureSearch(n_components=[1, 2, 3], grid={"covariance_type": ["VVV", "EEI"]}, random_state=0, n_jobs=n)
+        .fit(x)
+        .results_
+        for n in (1, 2, 3)
+    ]
+    for other in found[1:]:
+        assert np.array_equal(found[0]["llf"], other["llf"])
+        assert np.array_equal(found[0]["bic"], other["bic"])

@@ -64,6 +64,8 @@ class Estimator:
 
         def __getattr__(self, name: str) -> Any: ...
 
+    _mark = "result_"  # what a fit assigns last
+
     get_metadata_routing = Inherited()
     _get_metadata_request = Inherited()
     _repr_html_ = Inherited()
@@ -71,6 +73,15 @@ class Estimator:
     _get_doc_link = Inherited()
     _get_params_html = Inherited()
     _get_fitted_attr_html = Inherited()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, self._mark)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, self._mark):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
 
     @classmethod
     def _get_param_names(cls) -> list[str]:

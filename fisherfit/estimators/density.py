@@ -9,19 +9,18 @@ from typing import Any
 import numpy as np
 
 from .. import _threads
-from ..choices import one_of
-from ..errors import InputError, InputTypeError
 from ..mixtures.fitting import MixtureFit
 from ..mixtures.mixture import Mixture
 from ..mixtures.streamed import StreamedMixture, fit_streamed
 from ..response import read_weights
-from ..table import Table, named_values, read_table
+from ..table import Table, named_values
+from .density_answers import AnsweringDensity
 from .mixed import Fitted, Mixed, More, units_of
 from .mixture_batches import DensityRows, batches_of
 from .mixture_columns import rows_of
+from .mixture_covariance import check_cov_type, check_streamable, names_of, with_covariance, without
 from .mixture_stream import Whole, advance
-
-FEW = 2000  # rows among which distinct ones are looked for first
+from .rows_of_fit import clusters_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +34,7 @@ class Learnt:
     more: Any
 
 
-class Density(Mixed):
+class Density(AnsweringDensity, Mixed):
     """Base class of the mixtures that are a density of the columns of X.
 
     A subclass has `_log_joint(X)`, log pi_k f_k of every row: (n, K); `_learn(table, weight)`, the model on rows;
@@ -59,34 +58,40 @@ class Density(Mixed):
     def _attributes_of(self, learnt: Learnt, fit: MixtureFit) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _edged(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
-        """The fit with what has run to an edge held there."""
-        return fit
-
     def _check_rows(self, table: Table, weight: np.ndarray) -> set[str]:
         """Refuse values that the model cannot have; the columns of numbers that are categories."""
         return set()
 
-    def _fitted(self, X: Any, y: Any = None, sample_weight: Any = None, *, more: More | None = None) -> Fitted:
+    def _fitted(
+        self, X: Any, y: Any = None, sample_weight: Any = None, clusters: Any = None, *, more: More | None = None
+    ) -> Fitted:
         """The fit of rows in memory, or read in batches."""
+        cov, own, named = check_cov_type(self, clusters), None, names_of(clusters)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            source, passes = batches_of(X), {}
+            source, kept = batches_of(X), dict[str, Any]()
             if source is None:
-                learnt = self._learn(*weights_of(rows_of(X), sample_weight))
-                fit = self._climb(learnt, more)
+                given = rows_of(X)
+                table, weight = weights_of(without(given, named), sample_weight)
+                learnt = self._learn(table, weight)
+                if clusters is not None:
+                    own = clusters_of(clusters, given, units_of(weight > 0.0), learnt.mixture)
+                    kept = {"_cluster_columns": named} if named else {}
+                fit = with_covariance(self._climb(learnt, more), learnt.mixture, cov, True, own)
             else:
+                check_streamable(cov)
                 rows = DensityRows(source, sample_weight)
                 table, weight, whole = rows.sample(self._check_rows)
                 learnt = self._learn(table, weight)
                 fit = self._climb(learnt, more)
                 if not whole:
                     learnt, fit = self._over_all(learnt, fit, rows)
-                passes = {"passes_": rows.passes}
-            attributes = self._attributes_of(learnt, fit) | passes
+                fit = with_covariance(fit, learnt.mixture, cov, True, None)
+                kept = {"passes_": rows.passes}
+            attributes = self._attributes_of(learnt, fit) | kept
         return Fitted(learnt.mixture, fit, attributes, learnt.names if learnt.is_frame else None)
 
     def _rows_of_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Mixture, np.ndarray | None]:
-        table, weight = weights_of(rows_of(X), sample_weight)
+        table, weight = weights_of(without(rows_of(X), getattr(self, "_cluster_columns", ())), sample_weight)
         return self._learn(table, weight).mixture, units_of(weight > 0.0)
 
     def _over_all(self, learnt: Learnt, fit: MixtureFit, rows: DensityRows) -> tuple[Learnt, MixtureFit]:
@@ -96,12 +101,15 @@ class Density(Mixed):
         def walk() -> Iterator[Mixture]:
             return rows.passing(lambda table, weight: self._part(learnt, table, weight))
 
-        streamed = StreamedMixture(
+        streamed = self._over(learnt, StreamedMixture(
             sample.components, sample.mixing, sample.weight, None, sample.threads, walk, rows.total, rows.alive
-        )
+        ))  # fmt: skip
         learnt = replace(learnt, mixture=streamed)
-        found = fit_streamed(streamed, sample, fit, max_iter=int(self.max_iter), tol=float(self.tol))
-        return learnt, self._edged(learnt, found)
+        return learnt, fit_streamed(streamed, sample, fit, max_iter=int(self.max_iter), tol=float(self.tol))
+
+    def _over(self, learnt: Learnt, streamed: StreamedMixture) -> StreamedMixture:
+        """The model on all rows of a source, with what it has to know of all of them."""
+        return streamed
 
     def _part(self, learnt: Learnt, table: Table, weight: np.ndarray) -> Mixture:
         """The model on other rows, in the same coordinates."""
@@ -135,87 +143,98 @@ class Density(Mixed):
 
         return advance(self, {"X": X, "sample_weight": sample_weight}, forgetting, whole, part, moved, False)
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> np.ndarray:
-        """Fit, and the most probable component of every row.
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, clusters: Any = None) -> Any:
+        """Fit to the rows of X.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features), or rows that are read in batches
+            A path of Parquet, a dataset of Arrow, a lazy table of polars, a list of batches, or a function that makes
+            an iterator of batches: see :doc:`/out-of-core`.
+        y : ignored
+        sample_weight : array of shape (n_samples,) or str, optional
+            Frequencies: a row of weight 3 is three rows. A string names a column of X.
+        clusters : array of shape (n_samples,) or str, or two of them, optional
+            The cluster of every row, for ``cov_type="cluster"``; two for two-way clusters. A string names a column of
+            X, which is then no other.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For arguments and data that the model cannot have, and data without a maximum: the message names the
+            column, the row and the value. Nothing already fitted is lost.
+        """
+        return self._keep(self._fitted(X, y, sample_weight, clusters))
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, forgetting: float = 1.0) -> Any:
+        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
+
+        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
+        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
+        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
+        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
+        of all rows so far.
 
         Parameters
         ----------
         X : table or array of shape (n_samples, n_features)
+            A batch, in memory.
         y : ignored
-        sample_weight : array of shape (n_samples,), optional
+        sample_weight : array of shape (n_samples,) or str, optional
+            As in :meth:`fit`.
+        forgetting : float, default 1
+            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
+            whose parameters drift.
+
+        Returns
+        -------
+        The estimator itself.
+
+        Raises
+        ------
+        InputError, InputTypeError
+            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
+
+        Notes
+        -----
+        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
+        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
+        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
+        the rows nothing tells how far their maximum is. A prior takes its defaults from the rows that were held, and is
+        not forgotten.
+
+        Examples
+        --------
+        >>> import numpy as np, fisherfit as ff
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(np.where(rng.random(20000) < 0.3, 0.0, 4.0))[:, None]
+        >>> model = ff.GaussianMixture(2, random_state=0)
+        >>> for first in range(0, 20000, 500):
+        ...     model = model.partial_fit(X[first : first + 500])
+        >>> whole = ff.GaussianMixture(2, random_state=0).fit(X)
+        >>> bool((abs(model.result_.params - whole.result_.params) < 0.1 * whole.result_.bse).all())
+        True
+        """
+        fit, attributes = self._learned(X, sample_weight, forgetting)
+        return self._keep_batch(fit, attributes)
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None, clusters: Any = None) -> np.ndarray:
+        """Fit, and the most probable component of every row.
+
+        Parameters
+        ----------
+        X, y, sample_weight, clusters
+            As in :meth:`fit`.
 
         Returns
         -------
         array of int, shape (n_samples,)
         """
-        return np.asarray(self.fit(X, sample_weight=sample_weight).predict(X))
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Posterior probabilities of the components: (n_samples, n_components)."""
-        self._check_fitted()
-        joint = self._log_joint(X)
-        with np.errstate(all="ignore"):
-            joint -= joint.max(axis=1, keepdims=True)
-            np.exp(joint, out=joint)
-            joint /= joint.sum(axis=1, keepdims=True)
-        return joint
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The most probable component of every row, numbered from 0: (n_samples,)."""
-        self._check_fitted()
-        return np.asarray(self._log_joint(X).argmax(axis=1))
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """The log-density of every row: (n_samples,)."""
-        self._check_fitted()
-        joint = self._log_joint(X)
-        with np.errstate(all="ignore"):
-            high = joint.max(axis=1)
-            value = high + np.log(np.exp(joint - high[:, None]).sum(axis=1))
-        return np.where(high == -np.inf, -np.inf, value)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """The mean log-density of a row.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-        y : ignored
-        sample_weight : array of shape (n_samples,), optional
-            Frequencies.
-        """
-        self._check_fitted()
-        values = self.score_samples(X)
-        weight = read_weights(_weights(X, sample_weight), values.size, getattr(X, "index", None))
-        return float(weight @ np.where(weight > 0.0, values, 0.0) / weight.sum())
-
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """-2 log-likelihood of the rows of X + 2 parameters; that of the fit is ``result_.aic``."""
-        return self._loglik(X, sample_weight)[0] * -2.0 + 2.0 * self.result_.n_params
-
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """-2 log-likelihood of the rows of X + log(n) parameters; small is good. That of the fit is ``result_.bic``."""
-        loglik, total = self._loglik(X, sample_weight)
-        return -2.0 * loglik + float(np.log(total)) * self.result_.n_params
-
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
-        """BIC - 2 sum of w log max_k z_k, z being the posterior probabilities: small is good.
-
-        As mclust and flexmix have it (Biernacki, Celeux & Govaert, 2000); that of the fit is ``result_.icl``.
-        """
-        self._check_fitted()
-        z = self.predict_proba(X).max(axis=1)
-        weight = read_weights(_weights(X, sample_weight), z.size, getattr(X, "index", None))
-        return self.bic(X, sample_weight) - 2.0 * float(weight @ np.log(z))
-
-    def _loglik(self, X: Any, sample_weight: Any) -> tuple[float, float]:
-        self._check_fitted()
-        values = self.score_samples(X)
-        weight = read_weights(_weights(X, sample_weight), values.size, getattr(X, "index", None))
-        return float(weight @ np.where(weight > 0.0, values, 0.0)), float(weight.sum())
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "result_")
+        return np.asarray(self.fit(X, sample_weight=sample_weight, clusters=clusters).predict(X))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -236,12 +255,6 @@ class Density(Mixed):
                     print(f"  step {step}: log-likelihood {loglik:.10g}, decrement {decrement:.3g}")
 
 
-def _weights(X: Any, sample_weight: Any) -> Any:
-    return (
-        named_values(sample_weight, read_table(X), "sample_weight") if isinstance(sample_weight, str) else sample_weight
-    )
-
-
 def weights_of(table: Table, sample_weight: Any) -> tuple[Table, np.ndarray]:
     """The weights of the rows; where they are a column of the table, the table without it."""
     if isinstance(sample_weight, str):
@@ -257,54 +270,4 @@ def whole_rows(mixture: Mixture) -> int:
     return max(round(mixture.total), 1)
 
 
-def check_common(model: Any, rows: int, weight: np.ndarray) -> None:
-    """Refuse arguments of the constructor that cannot be meant, and more components than rows."""
-    count = model.n_components
-    _whole("n_components", count, 1)
-    _whole("n_init", model.n_init, 1)
-    _whole("max_iter", model.max_iter, 0)
-    if isinstance(model.tol, bool) or not isinstance(model.tol, (int, float, np.number)) or not model.tol >= 0.0:
-        raise InputError(f"tol must be a number of at least 0, got {model.tol!r}")
-    present = int((weight > 0.0).sum())
-    if count > present:
-        zero = f" of positive weight (of {rows})" if present < rows else ""
-        raise InputError(
-            f"n_components={count} is more than the {present} rows{zero}: Expected n_samples >= n_components but got "
-            f"n_components = {count}, n_samples = {present}; ask for fewer components"
-        )
-
-
-def check_distinct(values: list[np.ndarray], count: int) -> None:
-    """Refuse more components than there are distinct rows."""
-    if count == 1:
-        return
-    for rows in (slice(0, FEW), slice(None)):
-        distinct = len(np.unique(np.column_stack([column[rows] for column in values]), axis=0))
-        if distinct >= count:
-            return
-    what = "all rows of X are equal" if distinct == 1 else f"X has {distinct} distinct rows only"
-    raise InputError(f"n_components={count}, but {what}; ask for at most as many components as there are distinct rows")
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}")
-
-
-def random_generator(random_state: Any) -> np.random.Generator:
-    """A generator of a seed, of a `RandomState` as scikit-learn has it, or the generator given."""
-    from ..randomness import generator
-
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(0, 2**31 - 1))
-    return generator(random_state)
-
-
-def check_init(name: str, value: Any, known: tuple[str, ...]) -> None:
-    """Refuse an unknown way to begin."""
-    if not isinstance(value, str):
-        raise InputTypeError(f"{name} must be a word, got {value!r}")
-    one_of(name, value, known)
-
-
-__all__ = ["Density", "check_common", "check_distinct", "check_init", "random_generator", "weights_of", "whole_rows"]
+__all__ = ["Density", "Learnt", "weights_of", "whole_rows"]

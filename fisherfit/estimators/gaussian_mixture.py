@@ -8,38 +8,35 @@ from typing import Any
 import numpy as np
 
 from .. import _threads
-from ..batches import source_of
-from ..errors import InputError, InputTypeError
+from ..errors import FisherfitWarning, InputError
 from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.gaussian import Gaussian
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
 from ..mixtures.prior import SUPPORTED, Posterior, check_prior, prior_of
-from ..mixtures.starts import random_responsibilities, seeded
+from ..mixtures.streamed import StreamedMixture
+from ..mixtures.streamed_prior import with_prior
 from ..mixtures.structures import structure_of
 from ..table import Table
-from .density import Density, Learnt, check_common, check_distinct, check_init, random_generator, whole_rows
+from .density import Density, Learnt, whole_rows
+from .density_checks import check_common, check_distinct, check_init, random_generator
 from .gaussian_density import (
     log_densities,
     precisions_of,
     root_of_covariance,
-    root_of_precision,
     shape_of,
 )
 from .gaussian_parts import (
     components_of,
-    given_array,
-    labels_as,
     matrix_of,
     on_columns,
-    responsibilities_of,
     with_remedy,
 )
-from .mixed import Fitted, More
+from .gaussian_starts import WAYS, begun, last_point, starts_of
+from .mixed import More
 from .mixture_columns import matched, rows_of
 
-NO_PRIOR_IN_BATCHES = "prior needs the rows in memory, and X comes in batches; leave prior out, or fit a sample"
-WAYS = ("kmeans", "k-means++", "random", "random_from_data")
+SKLEARN_REG_COVAR = 1e-6
 
 
 class InOrder(Gaussian):
@@ -69,8 +66,10 @@ class GaussianMixture(Density):
         Newton decrement, twice the log-likelihood that is still to be gained, at which the ascent stops. The change of
         the mean log-likelihood, which scikit-learn means by it, says little of the distance to the maximum.
     reg_covar : float, default 0
-        Accepted and not used: a constant that is added to variances makes the fit depend on the units of the data. A
-        component that collapses is recognised by its size relative to the data, and named in a warning.
+        Accepted, so that scripts for scikit-learn run, and not added to variances: that maximises nothing, and what it
+        does depends on the units of the data. A component that collapses is recognised by its size relative to the
+        data, and named in a warning; `prior` keeps components from collapsing. Above scikit-learn's default, 1e-6, a
+        `FisherfitWarning` says so.
     max_iter : int, default 500
         Steps of the final ascent at the most.
     n_init : int, default 10
@@ -91,6 +90,10 @@ class GaussianMixture(Density):
         With ``verbose=1``, every how many steps one is printed.
     n_jobs : int, optional
         Threads; None for all cores.
+    cov_type : str, default "observed"
+        Where standard errors come from: the "observed" information (Louis, 1982), "opg" (outer products of the
+        scores), "HC0" or "HC1" (a model that need not be true), "cluster" (`clusters` of rows that go together;
+        "cluster(CR0)" without a correction) or "HAC" (rows in time order; "HAC(8)" for 8 lags).
     prior : {None, "mclust"} or dict, default None
         The conjugate prior of Fraley & Raftery (2007), as in mclust: the estimates are the mode of the posterior, which
         there is even where the likelihood has no bound. For EII, VII, EEI, VEI, EVI, VVI, EEE, EEV, VEV and VVV. A
@@ -147,6 +150,7 @@ class GaussianMixture(Density):
         verbose: int = 0,
         verbose_interval: int = 10,
         n_jobs: int | None = None,
+        cov_type: str = "observed",
         prior: Any = None,
     ) -> None:
         self.n_components = n_components
@@ -164,92 +168,8 @@ class GaussianMixture(Density):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.n_jobs = n_jobs
+        self.cov_type = cov_type
         self.prior = prior
-
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> GaussianMixture:
-        """Fit to the rows of X.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features), or rows that are read in batches
-            A path of Parquet, a dataset of Arrow, a lazy table of polars, a list of batches, or a function that makes
-            an iterator of batches: see :doc:`/out-of-core`.
-        y : ignored
-        sample_weight : array of shape (n_samples,) or str, optional
-            Frequencies: a row of weight 3 is three rows. A string names a column of X.
-
-        Returns
-        -------
-        The estimator itself.
-
-        Raises
-        ------
-        InputError
-            For data without a maximum (constant or dependent columns) or that cannot be read: the message names the
-            column, the row and the value.
-        """
-        self._keep(self._fitted(X, y, sample_weight))
-        return self
-
-    def _fitted(self, X: Any, y: Any = None, sample_weight: Any = None, *, more: More | None = None) -> Fitted:
-        if self.prior is not None and not isinstance(X, np.ndarray) and source_of(X) is not None:
-            raise InputError(NO_PRIOR_IN_BATCHES)
-        return super()._fitted(X, y, sample_weight, more=more)
-
-    def partial_fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, *, forgetting: float = 1.0
-    ) -> GaussianMixture:
-        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
-
-        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
-        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
-        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
-        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
-        of all rows so far.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-            A batch, in memory.
-        y : ignored
-        sample_weight : array of shape (n_samples,) or str, optional
-            As in :meth:`fit`.
-        forgetting : float, default 1
-            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
-            whose parameters drift.
-
-        Returns
-        -------
-        The estimator itself.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
-
-        Notes
-        -----
-        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
-        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
-        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
-        the rows nothing tells how far their maximum is.
-
-        Examples
-        --------
-        >>> import numpy as np, fisherfit as ff
-        >>> rng = np.random.default_rng(0)
-        >>> X = rng.normal(np.where(rng.random(20000) < 0.3, 0.0, 4.0))[:, None]
-        >>> model = ff.GaussianMixture(2, random_state=0)
-        >>> for first in range(0, 20000, 500):
-        ...     model = model.partial_fit(X[first : first + 500])
-        >>> whole = ff.GaussianMixture(2, random_state=0).fit(X)
-        >>> bool((abs(model.result_.params - whole.result_.params) < 0.1 * whole.result_.bse).all())
-        True
-        """
-        if self.prior is not None:
-            raise InputError(NO_PRIOR_IN_BATCHES)
-        fit, attributes = self._learned(X, sample_weight, forgetting)
-        return self._keep_batch(fit, attributes)
 
     def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
         if table.n < 2:
@@ -264,10 +184,10 @@ class GaussianMixture(Density):
             x, weight = x[present], weight[present]
         check_distinct([x[:, j] for j in range(x.shape[1])], count)
         settings = check_prior(self.prior, structure_of(self.covariance_type, count, x.shape[1]).name)
-        begun = self._begun(x)
+        start = begun(self, x)
         components: Any
         components, dependent, notes = components_of(
-            Gaussian if begun is None else InOrder, x, count, self.covariance_type, table.names
+            Gaussian if start is None else InOrder, x, count, self.covariance_type, table.names
         )
         kind: type[Mixture] = Mixture
         if settings is not None:
@@ -278,20 +198,34 @@ class GaussianMixture(Density):
             components, Mixing(count), np.ascontiguousarray(weight), None, _threads.thread_count(self.n_jobs)
         )
         called = self.covariance_type if settings is None else f"{self.covariance_type}, prior"
-        return Learnt(mixture, table.names, table.is_frame, f"Gaussian mixture ({called})", (dependent, notes, begun))
+        if self.reg_covar > SKLEARN_REG_COVAR:
+            text = (
+                f"reg_covar={self.reg_covar:g} is not added to variances, as scikit-learn does: the fit is the maximum "
+                "of the likelihood in any units. Where components collapse, prior='mclust' keeps them from it; else "
+                "leave reg_covar out"
+            )
+            notes = (*notes, (text, FisherfitWarning))
+        return Learnt(mixture, table.names, table.is_frame, f"Gaussian mixture ({called})",
+                      (dependent, notes, start, settings))  # fmt: skip
 
     def _climb(self, learnt: Learnt, more: More | None = None) -> MixtureFit:
-        _, notes, begun = learnt.more
+        _, notes, start, _ = learnt.more
         rng, mixture = random_generator(self.random_state), learnt.mixture
         fit = fit_mixture(
             mixture, model=learnt.model, rng=rng, n_init=int(self.n_init),
-            starts=[begun] if begun is not None else self._starts(mixture, rng), max_iter=int(self.max_iter),
-            tol=float(self.tol), more=() if more is None else more(mixture),
+            starts=[start] if start is not None else starts_of(self, mixture, rng), max_iter=int(self.max_iter),
+            tol=float(self.tol), more=[*last_point(self, mixture), *(() if more is None else more(mixture))],
         )  # fmt: skip
         components: Any = mixture.components
         if self.prior is None and components.structure.name in SUPPORTED:
             fit = replace(fit, warnings=tuple(map(with_remedy, fit.warnings)))
         return replace(fit, warnings=(*notes, *fit.warnings))
+
+    def _over(self, learnt: Learnt, streamed: StreamedMixture) -> StreamedMixture:
+        dependent, _, _, settings = learnt.more
+        if settings is None:
+            return streamed
+        return with_prior(streamed, on_columns(settings, None if dependent is None else dependent[0]))
 
     def _on(self, learnt: Learnt, table: Table) -> Gaussian:
         x = matrix_of(table, matched(table, learnt.names, learnt.is_frame, type(self).__name__))
@@ -342,56 +276,6 @@ class GaussianMixture(Density):
             "_shape": shape,
         }
 
-    def _starts(self, mixture: Mixture, rng: np.random.Generator) -> list[np.ndarray]:
-        """Responsibilities to begin from; none for those of all kinds."""
-        k, u = mixture.mixing.count, mixture.components.features()
-        if self.init_params == "kmeans":
-            return []
-        if self.init_params == "random":
-            return [random_responsibilities(mixture.units, k, rng) for _ in range(int(self.n_init))]
-        if self.init_params == "k-means++":
-            return [labels_as(seeded(u, mixture.weight, k, rng, 0), k) for _ in range(int(self.n_init))]
-        out = []
-        for _ in range(int(self.n_init)):
-            seeds = u[rng.choice(len(u), k, replace=False)]
-            out.append(labels_as(np.stack([((u - seed) ** 2).sum(axis=1) for seed in seeds]).argmin(axis=0), k))
-        return out
-
-    def _begun(self, x: np.ndarray) -> np.ndarray | None:
-        """Responsibilities (K, n) of the start that the user gives, or of the last solution; None for neither."""
-        k, d = int(self.n_components), x.shape[1]
-        if self.warm_start and hasattr(self, "result_") and self.means_.shape == (k, d):
-            joint = np.log(self.weights_) + log_densities(x, self.means_, self.precisions_cholesky_, self._shape)
-            return responsibilities_of(joint)
-        if self.weights_init is None and self.means_init is None and self.precisions_init is None:
-            return None
-        if not isinstance(self.covariance_type, str):
-            raise InputTypeError(f"covariance_type must be a word, got {self.covariance_type!r}")
-        scale = np.maximum(x.std(axis=0), 1e-300)
-        if self.means_init is not None:
-            means = given_array("means_init", self.means_init, (k, d))
-            distance = np.stack([(((x - mean) / scale) ** 2).sum(axis=1) for mean in means])
-            labels = distance.argmin(axis=0)
-        else:
-            rng = random_generator(self.random_state)
-            labels = seeded((x - x.mean(axis=0)) / scale, np.ones(len(x)), k, rng, 10)
-            means = np.stack([x[labels == c].mean(axis=0) for c in range(k)])
-        share = np.maximum(np.bincount(labels, minlength=k), 0.5) / len(x)
-        if self.weights_init is not None:
-            share = given_array("weights_init", self.weights_init, (k,))
-            if (share < 0.0).any() or abs(share.sum() - 1.0) > 1e-6:
-                raise InputError(f"weights_init must be at least 0 and add up to 1, got {share.tolist()}")
-        if self.precisions_init is None:
-            if self.weights_init is None:
-                return labels_as(labels, k)
-            gap = x - means[labels]
-            root = 1.0 / np.sqrt(np.maximum((gap**2).mean(axis=0), 1e-12 * scale**2))
-            return responsibilities_of(np.log(share) + log_densities(x, means, np.tile(root, (k, 1)), "diag"))
-        shape = shape_of(self.covariance_type)
-        wanted = {"full": (k, d, d), "tied": (d, d), "diag": (k, d), "spherical": (k,)}[shape]
-        root = root_of_precision(given_array("precisions_init", self.precisions_init, wanted), shape)
-        return responsibilities_of(np.log(share) + log_densities(x, means, root, shape))
-
     def _log_joint(self, X: Any) -> np.ndarray:
         table = rows_of(X)
         is_frame = hasattr(self, "feature_names_in_")
@@ -400,6 +284,11 @@ class GaussianMixture(Density):
             return np.asarray(
                 log_densities(x, self.means_, self.precisions_cholesky_, self._shape) + np.log(self.weights_)
             )
+
+    def _n_parameters(self) -> int:
+        """The number of free parameters, under the name that scripts for scikit-learn call."""
+        self._check_fitted()
+        return int(self.result_.n_params)
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the fitted mixture.

@@ -19,7 +19,7 @@ from ..links import Link
 from ..prediction import Predictor
 from ..prepare import Prepared, prepare
 from ..result import Result
-from ._estimator import Estimator
+from ._regressor import Regressor
 from .batched import fit_batches
 from .diagnosing import Diagnosing
 from .inferring import Inferring
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     pass
 
 
-class GLM(Streaming, Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Estimator):
+class GLM(Streaming, Robust, Testing, Intervals, Predicting, Diagnosing, Inferring, Regressor):
     """Generalised linear model, fitted by maximum likelihood with natural-gradient steps (Fisher scoring).
 
     Parameters
@@ -121,8 +121,6 @@ class GLM(Streaming, Robust, Testing, Intervals, Predicting, Diagnosing, Inferri
     >>> bool(model.converged_)
     True
     """
-
-    _estimator_type = "regressor"  # for those who do not ask for the tags
 
     def __init__(
         self,
@@ -318,12 +316,6 @@ class GLM(Streaming, Robust, Testing, Intervals, Predicting, Diagnosing, Inferri
             repeats=data.user_weight if self.weight_type == "frequency" else None,
         )
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "result_"):
-            from sklearn.exceptions import NotFittedError
-
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
-
     def _check_parameters(self) -> tuple[Family, tuple[Link, ...]]:
         """Check the constructor's arguments; the family and a link for each of its parameters."""
         return check_settings(self)
@@ -386,16 +378,3 @@ class GLM(Streaming, Robust, Testing, Intervals, Predicting, Diagnosing, Inferri
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)
         self.__dict__.update(values)
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import RegressorTags
-
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = self._estimator_type
-        tags.regressor_tags = RegressorTags()
-        tags.target_tags.required = True
-        tags.input_tags.sparse = True
-        return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "result_")

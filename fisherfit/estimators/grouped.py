@@ -84,6 +84,8 @@ class GroupedGLM(Estimator):
     {'A': True, 'B': True}
     """
 
+    _mark = "results_"
+
     def __init__(
         self,
         family: str | Family = "normal",
@@ -269,12 +271,6 @@ class GroupedGLM(Estimator):
         """The GLM that each group is fitted with."""
         return GLM(**{**self.get_params(deep=False), "verbose": 0})
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "results_"):
-            from sklearn.exceptions import NotFittedError
-
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
-
     def _keep(
         self, found: ByGroup, data: Prepared, labels: Labels, predictor: GroupPredictor, name: str | None, dropped: int
     ) -> None:
@@ -311,9 +307,6 @@ class GroupedGLM(Estimator):
         if data.feature_names is not None:
             values["feature_names_in_"] = np.array(data.feature_names, dtype=object)
         self.__dict__.update(values)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "results_")
 
 
 def _refuse(others: dict[str, Any], where: str) -> None:

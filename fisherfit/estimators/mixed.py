@@ -54,6 +54,7 @@ class Mixed(MixedInference, Estimator):
         for message, kind in fit.warnings:
             warnings.warn(message, kind, stacklevel=3)
         self._assign(found)
+        return self
 
     def _assign(self, found: Fitted) -> None:
         self._forget()
@@ -74,7 +75,7 @@ class Mixed(MixedInference, Estimator):
 
     def _forget(self) -> None:
         """Drop what belongs to an earlier fit alone."""
-        for name in ("feature_names_in_", "passes_", "_stream"):
+        for name in ("feature_names_in_", "passes_", "_stream", "_cluster_columns"):
             self.__dict__.pop(name, None)
 
     def _keep_batch(self, fit: MixtureFit | None, attributes: dict[str, Any]) -> Any:
@@ -88,12 +89,6 @@ class Mixed(MixedInference, Estimator):
             self._counted = None
             self._know(fit)
         return self
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "result_"):
-            from sklearn.exceptions import NotFittedError
-
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
 
     def _posterior(self, mixture: Mixture) -> np.ndarray:
         """Posterior probabilities of new units at the estimates."""

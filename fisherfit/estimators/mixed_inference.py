@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _threads, labelled
+from .. import _threads
 from ..choices import names_among, one_of
 from ..covtypes import CovType, read_cov_type
 from ..errors import InputError, InputTypeError, frames_inside
 from ..model_terms import ModelTerm
 from ..table import read_table
+from .mixture_covariance import as_frame, check_order, named
 from .rows_of_fit import RowsOfFit, clusters_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class MixedInference(RowsOfFit):
         y: Any = None,
         sample_weight: Any = None,
         *,
-        cov_type: str = "HC0",
+        cov_type: str | None = None,
         clusters: Any = None,
         lags: int | None = None,
         correction: str | None = None,
@@ -47,10 +48,11 @@ class MixedInference(RowsOfFit):
         ----------
         X, y, sample_weight, **data
             The data of the fit, as they were given to `fit`.
-        cov_type : str, default "HC0"
-            "observed", "opg", "HC0", "HC1", "cluster" (or "cluster(CR0)") or "HAC" (or "HAC(8)").
+        cov_type : str, optional
+            "observed", "opg", "HC0", "HC1", "cluster" (or "cluster(CR0)") or "HAC" (or "HAC(8)"); that of the
+            constructor by default.
         clusters : array of shape (n,) or column name, or two of them, optional
-            The cluster of every row, for "cluster"; two for two-way clusters.
+            The cluster of every row, for "cluster"; two for two-way clusters. Columns that the fit had are remembered.
         lags : int, optional
             Lags of "HAC", which takes the rows in their order; by default floor(4 (n / 100)^(2/9)).
         correction : {"CR1", "CR0"}, optional
@@ -76,7 +78,8 @@ class MixedInference(RowsOfFit):
         >>> np.sqrt(np.diag(robust)).round(4)[:3].tolist(), model.result_.standard_errors.round(4)[:3].tolist()
         ([0.0291, 0.0291, 0.0284], [0.0291, 0.0291, 0.0271])
         """
-        return self._covariance(X, y, sample_weight, data, read_cov_type(cov_type, correction, lags), clusters)
+        cov = read_cov_type(self.cov_type if cov_type is None else cov_type, correction, lags)
+        return self._covariance(X, y, sample_weight, data, cov, clusters)
 
     def test(
         self: Any,
@@ -103,7 +106,7 @@ class MixedInference(RowsOfFit):
         X, y, sample_weight, **data
             The data of the fit, as they were given to `fit`.
         cov_type : str, optional
-            Covariance of a Wald test, of any kind that :meth:`covariance` has; the observed information by default.
+            Covariance of a Wald test, of any kind that :meth:`covariance` has; that of the fit by default.
         clusters : array of shape (n,) or column name, or two of them, optional
             For ``cov_type="cluster"``.
 
@@ -224,7 +227,7 @@ class MixedInference(RowsOfFit):
         level : float, default 0.95
             Confidence level.
         covariance : DataFrame or array, optional
-            The covariance to use, as :meth:`covariance` has it; the observed information by default.
+            The covariance to use, as :meth:`covariance` has it; that of the fit by default.
 
         Returns
         -------
@@ -330,6 +333,9 @@ class MixedInference(RowsOfFit):
         from ..mixtures import covariance as kinds
 
         self._check_fitted()
+        remembered = getattr(self, "_cluster_columns", ())
+        if clusters is None and cov.kind == "cluster" and remembered:
+            clusters = list(remembered) if len(remembered) > 1 else remembered[0]
         if (clusters is not None) != (cov.kind == "cluster"):
             if clusters is not None:
                 raise InputError(f"clusters is for cov_type='cluster', not for {cov.kind!r}; leave it out")
@@ -338,21 +344,11 @@ class MixedInference(RowsOfFit):
         X = self._without(table, clusters, (sample_weight, *data.values()))
         at = self._at_fit(X, y, sample_weight, data)
         found = None if clusters is None else clusters_of(clusters, table, at.units, at.mixture)
-        if cov.kind == "HAC" and at.mixture.edges is not None:
-            raise InputError("cov_type='HAC' goes by the order of the rows, and groups have none; use 'cluster' or "
-                             "'HC0'")  # fmt: skip
+        check_order(cov, at.mixture.edges)
         frequency = getattr(self, "weight_type", "frequency") == "frequency"
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            problem: Any = at.problem
-            inner = kinds.covariance_of(problem, at.point, at.bread, cov, frequency, found)
-            jacobian = problem.report(at.point).jacobian
-            values = jacobian @ inner @ jacobian.T
-        result = self.result_
-        lost = np.isin(result.names, [*result.boundary, *result.unidentified]) | np.isnan(result.standard_errors)
-        values[lost, :] = values[:, lost] = np.nan
-        out = labelled.frame(values, result.names, result.names)
-        out.attrs["cov_type"] = str(cov)
-        return out
+            values = named(at.mixture, self._theta, self._held, at.bread, self.result_, cov, frequency, found)
+        return as_frame(values, self.result_, cov)
 
     def _families_of_names(self: Any) -> tuple[ModelTerm, ...]:
         """Names without their component, and terms of a formula, with the places of their parameters."""

@@ -10,15 +10,16 @@ import numpy as np
 from .. import _threads, labelled
 from ..errors import InputError, InputTypeError
 from ..mixtures.categorical import Column
-from ..mixtures.edges import hold_edges
 from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.marginals import is_table
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
+from ..mixtures.patterns import PatternFit
 from ..table import Table
-from .density import Density, Learnt, check_common, check_distinct, random_generator, whole_rows
+from .density import Density, Learnt, weights_of, whole_rows
+from .density_checks import check_common, check_distinct, random_generator
 from .mixed import More
-from .mixture_columns import Plan, check_support, families_of, numbers_of, plan_columns
+from .mixture_columns import Plan, check_support, families_of, numbers_of, plan_columns, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +43,10 @@ class MixtureModel(Density):
     by_component : bool, default False
         `family` is a list with one entry for each component, each of which is a family, a list or a dictionary as
         above: components of different families.
+    cov_type : str, default "observed"
+        Where standard errors come from: the "observed" information (Louis, 1982), "opg" (outer products of the
+        scores), "HC0" or "HC1" (a model that need not be true), "cluster" (`clusters` of rows that go together;
+        "cluster(CR0)" without a correction) or "HAC" (rows in time order; "HAC(8)" for 8 lags).
     n_init : int, default 10
         Starts from clusters, and as many random ones; all run together, and the best local maximum wins.
     max_iter : int, default 500
@@ -99,6 +104,7 @@ class MixtureModel(Density):
         n_components: int = 1,
         *,
         by_component: bool = False,
+        cov_type: str = "observed",
         n_init: int = 10,
         max_iter: int = 500,
         tol: float = 1e-20,
@@ -109,6 +115,7 @@ class MixtureModel(Density):
         self.family = family
         self.n_components = n_components
         self.by_component = by_component
+        self.cov_type = cov_type
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
@@ -116,72 +123,9 @@ class MixtureModel(Density):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> MixtureModel:
-        """Fit to the rows of X.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features), or rows that are read in batches
-            A path of Parquet, a dataset of Arrow, a lazy table of polars, a list of batches, or a function that makes
-            an iterator of batches: see :doc:`/out-of-core`.
-        y : ignored
-        sample_weight : array of shape (n_samples,) or str, optional
-            Frequencies: a row of weight 3 is three rows. A string names a column of X.
-
-        Returns
-        -------
-        The estimator itself.
-
-        Raises
-        ------
-        InputError
-            For data that the model cannot have: the message names the column, the row and the value.
-        """
+    def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
         if not isinstance(self.by_component, (bool, np.bool_)):
             raise InputTypeError(f"by_component must be True or False, got {self.by_component!r}")
-        self._keep(self._fitted(X, y, sample_weight))
-        return self
-
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None, *, forgetting: float = 1.0) -> MixtureModel:
-        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
-
-        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
-        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
-        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
-        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
-        of all rows so far.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_samples, n_features)
-            A batch, in memory.
-        y : ignored
-        sample_weight : array of shape (n_samples,) or str, optional
-            As in :meth:`fit`.
-        forgetting : float, default 1
-            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
-            whose parameters drift.
-
-        Returns
-        -------
-        The estimator itself.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
-
-        Notes
-        -----
-        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
-        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
-        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
-        the rows nothing tells how far their maximum is.
-        """
-        fit, attributes = self._learned(X, sample_weight, forgetting)
-        return self._keep_batch(fit, attributes)
-
-    def _learn(self, table: Table, weight: np.ndarray) -> Learnt:
         count = int(self.n_components) if isinstance(self.n_components, (int, np.integer)) else 0
         check_common(self, table.n, weight)
         plan, values = plan_columns(table, self.family, count, bool(self.by_component), weight)
@@ -195,13 +139,10 @@ class MixtureModel(Density):
 
     def _climb(self, learnt: Learnt, more: More | None = None) -> MixtureFit:
         mixture = learnt.mixture
-        return self._edged(learnt, fit_mixture(
+        return fit_mixture(
             mixture, model=learnt.model, rng=random_generator(self.random_state), n_init=int(self.n_init),
             max_iter=int(self.max_iter), tol=float(self.tol), more=() if more is None else more(mixture),
-        ))  # fmt: skip
-
-    def _edged(self, learnt: Learnt, fit: MixtureFit) -> MixtureFit:
-        return hold_edges(learnt.mixture, fit, int(self.max_iter), float(self.tol))
+        )  # fmt: skip
 
     def _on(self, learnt: Learnt, table: Table) -> Any:
         return learnt.more.read(table, type(self).__name__)
@@ -261,6 +202,53 @@ class MixtureModel(Density):
                 point.rows(a, min(a + size, components.n), False).log_density[0].T for a in range(0, components.n, size)
             ]
             return np.concatenate(parts) + mixing.log_weights(psi[None], 0, 1)[0, :, 0]
+
+    def patterns(self, X: Any, sample_weight: Any = None) -> PatternFit:
+        """How well latent classes fit the table of patterns of answers, as in poLCA.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_samples, n_features)
+        sample_weight : array of shape (n_samples,) or str, optional
+            Frequencies, as in :meth:`fit`.
+
+        Returns
+        -------
+        PatternFit
+            With ``g2``, ``chi2``, ``df``, ``p_values``, and ``to_frame()``: the patterns that were seen, with their
+            counts, observed and expected.
+
+        Raises
+        ------
+        InputError
+            Where a column is no table of probabilities (Bernoulli or categorical).
+
+        Examples
+        --------
+        >>> import fisherfit as ff
+        >>> answers = ff.datasets.load("stouffer_toby")
+        >>> model = ff.MixtureModel("bernoulli", 2, random_state=0).fit(answers, sample_weight="respondents")
+        >>> model.patterns(answers, sample_weight="respondents")
+        PatternFit(G2(6) = 2.72, p = 0.84; chi2(6) = 2.72, p = 0.84; 16 of 16 patterns seen)
+        """
+        self._check_fitted()
+        plan: Plan = self._plan
+        columns = [spec for spec in plan.specs if isinstance(spec, Column)]
+        if len(columns) < len(plan.specs):
+            name = next(n for n, spec in zip(plan.names, plan.specs, strict=True) if not isinstance(spec, Column))
+            raise InputError(f"patterns are of Bernoulli and categorical columns, and {name!r} is none")
+        table, weight = weights_of(rows_of(X), sample_weight)
+        codes = plan.read(table, type(self).__name__).parts[0].codes.T
+        found, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+        observed = np.bincount(which.ravel(), weight, len(found))
+        expected = weight.sum() * np.exp(self.score_samples(table)[first])
+        seen = observed > 0.0
+        cells = int(np.prod([len(column.levels) for column in columns], dtype=object))
+        rows = tuple(
+            tuple(column.levels[code] for column, code in zip(columns, row, strict=True)) for row in found[seen]
+        )
+        df = cells - 1 - (self.result_.n_params - len(self._held))
+        return PatternFit(plan.names, rows, observed[seen], expected[seen], cells, df)
 
     def sample(self, n_samples: int = 1) -> tuple[Any, np.ndarray]:
         """Draw rows from the fitted mixture.

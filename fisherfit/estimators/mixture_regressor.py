@@ -12,20 +12,19 @@ from .. import _threads
 from ..errors import BoundaryWarning, InputError, MissingValuesWarning, SeparationWarning
 from ..families import Family
 from ..links import Link
-from ..mixtures.filtered import Filter
 from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.mixture import Mixture
 from ..mixtures.sampled import sampled_starts
 from ..mixtures.streamed import fit_streamed
 from ..prediction import Predictor
 from ..randomness import generator
-from ..response import read_weights
-from ..table import named_values, read_table
+from ..table import read_table
+from ._regressor import Regressor
 from .mixed import Fitted, Mixed, More
 from .mixture_answers import NO_RESPONSE, AnsweringRegressions, drawn_responses
 from .mixture_batches import batches_of
+from .mixture_covariance import check_cov_type, check_order, check_streamable, names_of, with_covariance
 from .mixture_settings import check_settings, model_name, responsibilities
-from .mixture_stream import Whole, advance
 from .regression_batches import RegressionRows, read_batches
 from .regression_data import (
     Reading,
@@ -33,10 +32,12 @@ from .regression_data import (
     read_data,
     rowless,
 )  # fmt: skip
+from .regression_stream import StreamingRegressions
 from .regression_trouble import degenerated, pooled, separated
+from .rows_of_fit import clusters_of
 
 
-class MixtureRegressor(AnsweringRegressions, Mixed):
+class MixtureRegressor(StreamingRegressions, AnsweringRegressions, Regressor, Mixed):
     """Mixture of generalised linear models: every row, or group of rows, comes from one of K regressions.
 
     Parameters
@@ -64,6 +65,11 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         the sum of the weights of the rows, or the number of rows whose weight is positive.
     missing : {"raise", "drop"}, default "raise"
         What to do with rows that have a missing value in a column that is used.
+    cov_type : str, default "observed"
+        Where standard errors come from: the "observed" information (Louis, 1982), "opg" (outer products of the
+        scores), "HC0" or "HC1" (a model that need not be true; by group where there are groups), "cluster"
+        (`clusters` of rows that go together; "cluster(CR0)" without a correction) or "HAC" (rows in time order;
+        "HAC(8)" for 8 lags).
     n_init : int, optional
         Random starts of every kind (clusters, planes, chance), besides some that are found by rule. All make their
         first steps together, and the highest maximum wins. By default 10, or K where there are so many rows that
@@ -122,8 +128,6 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
     ([3.0, 0.5], [0.0, 10.0])
     """
 
-    _estimator_type = "regressor"
-
     def __init__(
         self,
         family: str | Family | Sequence[str | Family] = "normal",
@@ -136,6 +140,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         fit_intercept: bool = True,
         weight_type: str = "frequency",
         missing: str = "raise",
+        cov_type: str = "observed",
         n_init: int | None = None,
         max_iter: int = 500,
         tol: float = 1e-20,
@@ -153,6 +158,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         self.fit_intercept = fit_intercept
         self.weight_type = weight_type
         self.missing = missing
+        self.cov_type = cov_type
         self.n_init = n_init
         self.max_iter = max_iter
         self.tol = tol
@@ -170,6 +176,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         exposure: Any = None,
         groups: Any = None,
         concomitant: Any = None,
+        clusters: Any = None,
     ) -> MixtureRegressor:
         """Fit the mixture.
 
@@ -191,6 +198,9 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             All rows of a group come from the same component; rows need not be sorted.
         concomitant : array or table of shape (n, q), optional
             Concomitant variables, without an intercept, where the constructor does not name them.
+        clusters : array of shape (n,) or column name, or two of them, optional
+            The cluster of every row, for ``cov_type="cluster"``; two for two-way clusters. A column named here is no
+            covariate.
 
         Returns
         -------
@@ -207,19 +217,24 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         ConvergenceWarning, SeparationWarning, RankWarning, NonIntegerWarning, MissingValuesWarning
             For statistical trouble.
         """
-        found = self._fitted(X, y, sample_weight, offset, exposure, groups, concomitant)
+        found = self._fitted(X, y, sample_weight, offset, exposure, groups, concomitant, clusters)
         self._keep(found)
         return self
 
     def _fitted(
         self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
-        groups: Any = None, concomitant: Any = None, *, more: More | None = None,
+        groups: Any = None, concomitant: Any = None, clusters: Any = None, *, more: More | None = None,
     ) -> Fitted:  # fmt: skip
         families, links = check_settings(self)
+        cov, own, named = check_cov_type(self, clusters), None, names_of(clusters)
+        check_order(cov, groups)
         source, rng = batches_of(X), generator(self.random_state)
         if source is None:
-            data, rows = self._read(X, y, sample_weight, offset, exposure, groups, concomitant), None
+            data, rows = self._read(X, y, sample_weight, offset, exposure, groups, concomitant, named), None
+            if clusters is not None:
+                own = clusters_of(clusters, read_table(X), data.units, data.mixture)
         else:
+            check_streamable(cov)
             spec = self._specified(concomitant)
             reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
             data, rows = read_batches(reading, families, links, self.shared, spec, source, y, sample_weight, offset,
@@ -229,109 +244,14 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         if rows is not None:
             needs = (offset is None and exposure is None and data.prepared.offset is not None, needs[1])
         values["_predictor"] = replace(values["_predictor"], needs=needs)
+        if named:
+            values["_cluster_columns"] = named
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            fit = with_covariance(fit, mixture, cov, self.weight_type == "frequency", own)
+        if rows is not None:
+            values["passes_"] = rows.reader.tally.rows
         names = data.prepared.feature_names
         return Fitted(mixture, replace(fit, warnings=(*extra, *fit.warnings)), values, names)
-
-    def partial_fit(
-        self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        offset: Any = None,
-        exposure: Any = None,
-        concomitant: Any = None,
-        *,
-        forgetting: float = 1.0,
-    ) -> MixtureRegressor:
-        """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
-
-        The first rows are held, and fitted exactly, until there are 100 for every parameter, 2,000 at least. From then
-        on the model keeps its estimates and their information alone: a batch moves them to the maximum of its own
-        log-likelihood and the quadratic that stands for the past, by natural-gradient steps with the information of
-        all rows. Components keep their numbers. After each batch ``result_`` holds the estimates and standard errors
-        of all rows so far.
-
-        Parameters
-        ----------
-        X, y, sample_weight, offset, exposure, concomitant
-            A batch, in memory, as in :meth:`fit`; rows with missing values are refused once the first rows have been
-            fitted. There are no groups.
-        forgetting : float, default 1
-            What the information of the past is multiplied by at each batch: below 1 the past is forgotten, for data
-            whose parameters drift.
-
-        Returns
-        -------
-        The estimator itself.
-
-        Raises
-        ------
-        InputError, InputTypeError
-            For rows that cannot be used, or that are not like those of the first batch; nothing is changed.
-
-        Notes
-        -----
-        The estimate differs from that of all rows by what is of third order in the distance that it moves after the
-        rows that were held, as in :meth:`GLM.partial_fit`; ``result_.llf``, `entropy` and `hardness` are sums over
-        batches at the estimates of their time, corrected to second order for `llf`. The certificate is NaN: without
-        the rows nothing tells how far their maximum is.
-        """
-        if y is None and self.formula is None:
-            raise InputError(NO_RESPONSE)
-        families, links = check_settings(self)
-        rows = {"X": X, "y": y, "sample_weight": sample_weight, "offset": offset, "exposure": exposure,
-                "concomitant": concomitant}  # fmt: skip
-        fit, attributes = advance(
-            self, rows, forgetting, lambda held: self._whole(held, families, links), self._part, self._moved,
-            self.formula is not None,
-        )  # fmt: skip
-        return self._keep_batch(fit, attributes)
-
-    def _whole(self, rows: dict[str, Any], families: Sequence[Family], links: Sequence[tuple[Link, ...]]) -> Whole:
-        """Rows in memory, fitted, as a batch learner begins."""
-        if rows["concomitant"] is not None and self.concomitant is not None:
-            raise InputError("concomitant was given to the constructor and to partial_fit; leave one of the two out")
-        spec = self.concomitant if rows["concomitant"] is None else rows["concomitant"]
-        offset, exposure = rows["offset"], rows["exposure"]
-        reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
-        data = read_data(reading, families, links, self.shared, spec, rows["X"], rows["y"], rows["sample_weight"],
-                         offset, exposure, None, _threads.thread_count(self.n_jobs))  # fmt: skip
-        _, fit, values, extra = self._solved(data, None, families, links, generator(self.random_state))
-        needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
-        values["_predictor"] = replace(values["_predictor"], needs=needs)
-        template = replace(data.mixture, components=values["_like"], mixing=data.mixture.mixing.take(np.empty(0, int)),
-                           weight=np.empty(0))  # fmt: skip
-        fit = replace(fit, warnings=(*fit.warnings, *extra))
-        return Whole(fit, data.mixture, values, template)
-
-    def _part(self, template: Mixture, rows: dict[str, Any]) -> tuple[Mixture, float]:
-        """The model on a batch, and the observations in it."""
-        table = read_table(rows["X"])
-        mixture, _, _ = self._mixture_of(table, rows["y"], rows["offset"], rows["exposure"], None, rows["concomitant"])
-        weight = read_weights(named_values(rows["sample_weight"], table, "sample_weight"), table.n, table.index)
-        nobs = float((weight > 0.0).sum() if self.weight_type == "analytic" else weight.sum())
-        components: Any = mixture.components
-        present = (weight > 0.0) & (components.trials > 0.0)
-        mixture = replace(mixture, weight=np.ascontiguousarray(weight, float))
-        return mixture if present.all() else mixture.take(np.flatnonzero(present)), nobs
-
-    def _moved(self, template: Mixture, state: Filter, fit: MixtureFit) -> dict[str, Any]:
-        """The fitted attributes of a state."""
-        components: Any = template.components
-        psi, phi = template.split(state.theta)
-        beta = np.stack([components.coefficients(phi, j) for j in range(components.count)])
-        at = int(components.design.intercept)
-        kept = ("aliased_", "n_features_in_", "feature_names_in_", "separation_", "_families", "_links", "_like",
-                "_mixing", "_concomitant", "_group_name")  # fmt: skip
-        return {name: self.__dict__[name] for name in kept if name in self.__dict__} | {
-            "coef_": beta[:, at:],
-            "intercept_": beta[:, 0].copy() if at else np.zeros(len(beta)),
-            "weights_": state.shares,
-            "concomitant_coef_": None if self._concomitant is None else template.mixing.coefficients(psi),
-            "_predictor": replace(self._predictor, coefficients=beta[0]),
-            "_beta": beta,
-            "_further": [components.thetas(phi, j) for j in range(components.count)],
-        }
 
     def _solved(
         self, data: RegressionData, rows: RegressionRows | None, families: Sequence[Family],
@@ -356,11 +276,9 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             if streamed is not None:
                 fit = fit_streamed(streamed, mixture, fit, max_iter=self.max_iter, tol=self.tol)
             values = self._values(data, fit.theta, families, links)
-            values["separation_"] = found = separated(mixture, fit.theta)
+            values["separation_"] = found = separated(mixture, fit.theta, streamed)
             if streamed is not None:
                 values["weights_"] = streamed.counts(fit.theta[None])[0] / streamed.total
-        if rows is not None:
-            values["passes_"] = rows.reader.tally.rows
         if found:  # said below, by name
             fit = replace(fit, warnings=tuple(w for w in fit.warnings if w[1] is not BoundaryWarning))
         if streamed is not None:
@@ -393,8 +311,9 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         return self.concomitant if concomitant is None else concomitant
 
     def _read(
-        self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, groups: Any, concomitant: Any
-    ) -> RegressionData:
+        self, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, groups: Any, concomitant: Any,
+        skip: tuple[str, ...],
+    ) -> RegressionData:  # fmt: skip
         """The data of a fit, checked."""
         families, links = check_settings(self)
         if y is None and self.formula is None:
@@ -402,7 +321,7 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
         spec = self._specified(concomitant)
         reading = Reading(self.formula, bool(self.fit_intercept), self.missing)
         return read_data(reading, families, links, self.shared, spec, X, y, sample_weight, offset, exposure, groups,
-                         _threads.thread_count(self.n_jobs))  # fmt: skip
+                         _threads.thread_count(self.n_jobs), skip)  # fmt: skip
 
     def _rows_of_fit(
         self, X: Any, y: Any = None, sample_weight: Any = None, offset: Any = None, exposure: Any = None,
@@ -414,7 +333,8 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             if needed and given is None:
                 raise InputError(f"the fit had an {what} given as an array; give {what}= as in the fit")
         groups = self._group_name if groups is None else groups
-        data = self._read(X, y, sample_weight, offset, exposure, groups, concomitant)
+        skip = getattr(self, "_cluster_columns", ())
+        data = self._read(X, y, sample_weight, offset, exposure, groups, concomitant, skip)
         return data.mixture, data.units
 
     def _drawn(self, mixture: Mixture, rng: np.random.Generator) -> Mixture:
@@ -458,19 +378,6 @@ class MixtureRegressor(AnsweringRegressions, Mixed):
             "_group_name": data.group_name,
         }
         return values
-
-    def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import RegressorTags
-
-        tags = super().__sklearn_tags__()
-        tags.estimator_type = self._estimator_type
-        tags.regressor_tags = RegressorTags()
-        tags.target_tags.required = True
-        tags.input_tags.sparse = True
-        return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "result_")
 
 
 __all__ = ["MixtureRegressor"]

@@ -47,7 +47,9 @@ class MixtureSearch(Estimator):
         Where the starts of all candidates come from: each has a stream of its own by its settings and number, so that
         it does not depend on which other settings are tried.
     n_jobs : int, optional
-        Threads of every fit; by default those of the estimator.
+        Threads of every fit; by default those of the estimator. Results do not depend on it, to the bit. Candidates
+        come one after the other, each beginning at the one before; all starts of a candidate make their first steps
+        together, in passes that threads share.
 
     Attributes
     ----------
@@ -76,6 +78,8 @@ class MixtureSearch(Estimator):
     1             4             EEE  2320.14
     2             2             VVV  2322.19
     """
+
+    _mark = "best_estimator_"
 
     def __init__(
         self,
@@ -203,15 +207,6 @@ class MixtureSearch(Estimator):
         from ..plots import bic_curves
 
         return bic_curves(self, ax=ax)
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "best_estimator_"):
-            from sklearn.exceptions import NotFittedError
-
-            raise NotFittedError(f"This {type(self).__name__} instance is not fitted yet. Call 'fit' first.")
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "best_estimator_")
 
 
 def settings_of(grid: Any) -> list[dict[str, Any]]:

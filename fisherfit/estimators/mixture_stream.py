@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _threads
+from ..covtypes import read_cov_type
 from ..errors import InputError, InputTypeError
 from ..mixtures.filtered import Filter, as_fit, begin
 from ..mixtures.fitting import MixtureFit
@@ -74,6 +75,9 @@ def advance(
     check_forgetting(forgetting)
     if batches_of(rows["X"]) is not None:
         raise InputTypeError("partial_fit takes one batch, in memory; give fit the source of all batches")
+    if read_cov_type(estimator.cov_type).kind != "observed":
+        raise InputError(f"cov_type={estimator.cov_type!r} needs the rows, and partial_fit keeps none; use 'observed', "
+                         "or fit")  # fmt: skip
     table = read_table(rows["X"])
     settings = tuple((k, repr(v)) for k, v in sorted(estimator.get_params(deep=False).items()) if k not in FREE)
     stream: Stream | None = estimator.__dict__.get("_stream")

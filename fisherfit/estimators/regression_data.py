@@ -70,8 +70,11 @@ class Reading:
 def read_data(
     reading: Reading, families: Sequence[Family], links: Sequence[tuple[Link, ...]], shared: Sequence[str],
     concomitant: Any, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any, groups: Any, threads: int,
+    skip: tuple[str, ...] = (),
 ) -> RegressionData:  # fmt: skip
     """Read and check all that `fit` was given, before any work.
+
+    Columns to `skip` are no covariates.
 
     Raises
     ------
@@ -84,11 +87,12 @@ def read_data(
     labels = None if groups is None else one_label(groups, table)
     sample_weight = weight_by_row(sample_weight, labels, table.n)
     if labels is not None:
-        columns = (*columns, groups) if isinstance(groups, str) else columns
+        skip = (*skip, groups) if isinstance(groups, str) else skip
         lost = Clusters((labels.codes,)).absent(reading.missing)
         absent = lost if absent is None else absent if lost is None else absent | lost
     data = prepare(
-        reading, families[0], links[0][0], table, y, sample_weight, offset, exposure, skip=columns, absent=absent
+        reading, families[0], links[0][0], table, y, sample_weight, offset, exposure, skip=(*columns, *skip),
+        absent=absent,
     )  # fmt: skip
     check_families(data.y, data.trials, families, data.weight > 0.0)
     row = np.arange(table.n) if data.kept_rows is None else np.flatnonzero(data.kept_rows)

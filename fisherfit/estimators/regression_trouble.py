@@ -2,58 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..likelihood import expand, project
+from ..cutting import in_parts
+from ..likelihood import expand
 from ..mixtures.ascent import ascend
 from ..mixtures.fitting import MixtureFit, make_result
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
-from ..separation import coefficient_signs, null_basis, recession, row_signs
+from ..separation import coefficient_signs, row_signs
 
 FAR = 12.0  # linear predictors beyond which a fitted mean is at the end of its range, or on its way there
 SEEN = 1e-6  # posterior below which a row says nothing of a component
-MOST = 20_000  # rows that are looked at
+LONGER, NOTHING = 1e4, 1e-6  # how much further coefficients go, and nats that are nothing
+ROWS = 65_536  # rows whose columns are dense at one time
+
+#: of some rows: the first of them, the columns with a coefficient, the response, the posterior probabilities
+Parts = Callable[[], Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]]
 
 
-def separated(mixture: Mixture, theta: np.ndarray) -> dict[int, dict[str, str]]:
+def separated(mixture: Mixture, theta: np.ndarray, everything: Mixture | None = None) -> dict[int, dict[str, str]]:
     """For every component with infinite coefficients their names and signs; empty where there is none.
 
     A component is looked at where the linear predictor of some row of its own has gone far towards the end at which
-    the likelihood of the row still rises. Its rows are those whose posterior is not 0.
+    the likelihood of the row still rises. Its rows are those whose posterior is not 0, further out on the same way.
+    Where `mixture` is on a sample of rows that stay where they are, `everything` is on all: it decides, in passes
+    (`fisherfit.cutting`).
     """
     components: Any = mixture.components
     _, phi = mixture.split(theta)
-    out: dict[int, dict[str, str]] = {}
-    posterior = None
+    if not np.all(np.isfinite(phi)):
+        return {}
+    some, design, out = parts_of(mixture, theta), components.design, dict[int, dict[str, str]]()
+    whole, n = (mixture, components.n) if everything is None else (everything, everything.units)
     for k, kernel in enumerate(components.kernels):
-        signs = row_signs(kernel.family.name, kernel.links[0].name, components.y, np.ones(components.n, bool))
-        if signs is None or not np.all(np.isfinite(phi)):
+
+        def own(parts: Parts, k: int = k, kernel: Any = kernel) -> Iterator[tuple[int, np.ndarray, Any, np.ndarray]]:
+            for start, x, y, z in parts():
+                mine = z[:, k] > SEEN
+                yield start, x, row_signs(kernel.family.name, kernel.links[0].name, y, mine), mine
+
+        if row_signs(kernel.family.name, kernel.links[0].name, components.y[:1], np.ones(1, bool)) is None:
             continue
-        beta = np.zeros(components.design.width)
-        beta[components.columns] = phi[components.places[k][: components.width]]
-        eta = project(components.design, beta)
-        if not np.any(eta * signs > FAR):
+        beta = phi[components.places[k][: components.width]]
+        here = [(x, signs) for _, x, signs, _ in own(some) if np.any(x @ beta * signs > FAR)]
+        if not here:
             continue
-        if posterior is None:
-            posterior = mixture.posterior(theta)
-            if mixture.edges is not None:
-                posterior = np.repeat(posterior, np.diff(mixture.edges), axis=0)
-        mine = posterior[:, k] > SEEN
-        if not np.any((eta * signs > FAR) & mine) or mine.sum() > MOST:
-            continue
-        x = expand(components.design, 0, components.n)[mine][:, components.columns]
-        found = recession(x, signs[mine], np.ones(int(mine.sum()), bool))
+        first = [(x[signs != 0], signs[signs != 0]) for x, signs in here]
+        x, signs = (np.concatenate(pieces) for pieces in zip(*first, strict=True))
+        every = parts_of(whole, further_out(whole, theta, k))
+        found, basis = in_parts(lambda own=own, every=every: own(every), x, signs, n)  # type: ignore[misc]
         if found is None:
             continue
-        jacobian = components.design.jacobian()[:, components.columns]
+        jacobian = design.jacobian()[:, components.columns]
         reach = np.flatnonzero(np.abs(jacobian @ found.direction) > 1e-9 * np.abs(found.direction).max())
-        words = coefficient_signs(found, reach, jacobian, null_basis(x[signs[mine] == 0], components.width))
-        out[k] = {components.design.names[j]: word for j, word in zip(reach, words, strict=True) if word != "finite"}
+        words = coefficient_signs(found, reach, jacobian, basis)
+        out[k] = {design.names[j]: word for j, word in zip(reach, words, strict=True) if word != "finite"}
     return {k: names for k, names in out.items() if names}
+
+
+def further_out(mixture: Mixture, theta: np.ndarray, k: int) -> np.ndarray:
+    """theta with the coefficients of a component lengthened, where that does not lower the likelihood."""
+    components: Any = mixture.components
+    out = theta.copy()
+    out[mixture.mixing.size + components.places[k][: components.width]] *= LONGER
+    here, there = mixture.loglik(np.stack([theta, out]))
+    return out if there >= here - NOTHING else theta
+
+
+def parts_of(mixture: Mixture, theta: np.ndarray) -> Parts:
+    """The rows of a mixture, some at a time; those in memory, or those of a pass."""
+    walk = getattr(mixture, "walk", None)
+    kept = None if walk is not None else by_row(mixture, theta)
+
+    def parts() -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+        first = 0
+        for part in (mixture,) if walk is None else walk():
+            components: Any = part.components
+            z = by_row(part, theta) if kept is None else kept
+            for a in range(0, components.n, ROWS):
+                b = min(a + ROWS, components.n)
+                x = expand(components.design, a, b)[:, components.columns]
+                yield first + a, x, components.y[a:b], z[a:b]
+            first += components.n
+
+    return parts
+
+
+def by_row(mixture: Mixture, theta: np.ndarray) -> np.ndarray:
+    """The posterior probabilities of every row, (n, K)."""
+    z = mixture.posterior(theta)
+    return z if mixture.edges is None else np.repeat(z, np.diff(mixture.edges), axis=0)
 
 
 def degenerated(fit: MixtureFit) -> str:

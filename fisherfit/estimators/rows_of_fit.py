@@ -14,6 +14,7 @@ from ..errors import InputError, InputTypeError
 from ..mixtures.fitting import covariance_of
 from ..mixtures.held import Held, holding
 from ..table import Table
+from .mixture_covariance import names_of, without
 
 if TYPE_CHECKING:
     from ..clusters import Clusters
@@ -102,17 +103,12 @@ class RowsOfFit:
 
     def _without(self: Any, table: Table, clusters: Any, others: Sequence[Any]) -> Table:
         """The table without columns that are clusters and nothing else."""
-        from ..clusters import two_ways
-
-        names = {way for way in two_ways(clusters) if isinstance(way, str)}
+        names = set(names_of(clusters))
         learnt = getattr(self, "_concomitant", None)
         used = {*getattr(self, "feature_names_in_", ()), getattr(self, "_group_name", None)}
         used |= {name for name in others if isinstance(name, str)} | set(() if learnt is None else learnt.names)
         names -= used
-        if not names or not table.is_frame or getattr(self, "formula", None) is not None:
-            return table
-        kept = tuple(name for name in table.names if name not in names)
-        return Table(kept, table.n, None, table.frame, table.index, table.known)
+        return table if getattr(self, "formula", None) is not None else without(table, tuple(names))
 
 
 def clusters_of(clusters: Any, table: Table, units: np.ndarray | None, mixture: Mixture) -> Clusters:

@@ -202,28 +202,17 @@ class Tables:
         """Coordinates that have run to a probability of 0 or 1, and those that no row says anything about."""
         out = []
         for k, values in enumerate(phi.reshape(self.count, self.own)):
-            for column, (a, _, levels) in zip(self.columns, self.spans, strict=True):
+            for a, _, levels in self.spans:
                 closed = False
                 for j in range(levels - 1):
                     place, value = k * self.own + a + j, float(values[a + j])
                     low, high = value < np.log(ZERO), value > -np.log(ZERO)
                     if closed:
-                        out.append(Edge(place, 0.0, ""))
+                        out.append(Edge(place, 0.0))
                     elif low or high:
-                        at = FARTHEST if high else -FARTHEST
-                        out.append(Edge(place, at, "".join(self._said(k, column, j, high))))
+                        out.append(Edge(place, FARTHEST if high else -FARTHEST))
                     closed |= high
         return out
-
-    def _said(self, k: int, column: Column, j: int, high: bool) -> list[str]:
-        if column.binary:
-            name = f"prob[{k}]" if self.only else f"prob[{k},{column.name}]"
-            return [f"{name} = {int(high)}"]
-        if high:
-            others = [column.levels[level] for level in column.sticks[j + 1 :]]
-        else:
-            others = [column.levels[column.sticks[j]]]
-        return [" and ".join(f"prob[{k},{column.name}={label}] = 0" for label in others)]
 
     def leading(self, phi: np.ndarray) -> list[float]:
         """The first probability of every component."""

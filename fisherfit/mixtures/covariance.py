@@ -7,6 +7,10 @@ clusters with the scores of a group added first, HAC with Bartlett's weights in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from ..clusters import Clusters, crossed
@@ -53,29 +57,49 @@ def covariance_of(
     if cov.kind == "observed":
         return bread
     free = ~np.isnan(np.diag(bread))
-    inner = np.ix_(free, free)
+    p = int(free.sum())
+    if cov.kind in ("opg", "HC0", "HC1"):
+        meat, n = np.zeros((p, p)), 0.0
+        for part in parts_of(mixture):
+            scores, weight = part.unit_scores(theta)[:, free], part.weight
+            meat += (scores.T * (weight if frequency else weight**2)) @ scores
+            n += float(weight.sum() if frequency else np.count_nonzero(weight))
+        factor = n / (n - p) if cov.kind == "HC1" else 1.0
+        return _between(bread, free, factor * meat, cov.kind == "opg")
     scores, weight = mixture.unit_scores(theta)[:, free], mixture.weight
     present = weight > 0.0
     n = mixture.total if frequency else float(np.count_nonzero(present))
-    p = int(free.sum())
-    if cov.kind in ("opg", "HC0", "HC1"):
-        meat = (scores.T * (weight if frequency else weight**2)) @ scores
-        factor = n / (n - p) if cov.kind == "HC1" else 1.0
-    elif cov.kind == "cluster":
+    if cov.kind == "cluster":
         assert clusters is not None
-        meat, factor = _clustered(scores * weight[:, None], present, clusters, cov.correction == "CR1", n, p), 1.0
+        meat = _clustered(scores * weight[:, None], present, clusters, cov.correction == "CR1", n, p)
     else:
         if frequency and np.any(weight[present] != 1.0):
             raise InputError("cov_type='HAC' goes by the order of the units, in which one that counts several times "
                              "has no place; repeat the rows")  # fmt: skip
-        meat, factor = _serial((scores * weight[:, None])[present], cov.lags_for(int(present.sum()))), 1.0
-    out = np.full_like(bread, np.nan)
-    if cov.kind == "opg":
-        root = cholesky(meat)
-        if root is not None:
-            out[inner] = root.inverse()
+        meat = _serial((scores * weight[:, None])[present], cov.lags_for(int(present.sum())))
+    return _between(bread, free, meat, False)
+
+
+def parts_of(mixture: Any) -> Iterator[Any]:
+    """A mixture, or one whose rows are read in batches as a mixture for each of them."""
+    whole = getattr(mixture, "problem", mixture)
+    walk = getattr(whole, "walk", None)
+    if walk is None:
+        yield mixture
+        return
+    for part in walk():
+        yield part if mixture is whole else replace(mixture, problem=part)
+
+
+def _between(bread: np.ndarray, free: np.ndarray, meat: np.ndarray, alone: bool) -> np.ndarray:
+    """The meat between two slices of bread, or the inverse of it `alone`."""
+    out, inner = np.full_like(bread, np.nan), np.ix_(free, free)
+    if not alone:
+        out[inner] = bread[inner] @ meat @ bread[inner]
         return out
-    out[inner] = factor * (bread[inner] @ meat @ bread[inner])
+    root = cholesky(meat)
+    if root is not None:
+        out[inner] = root.inverse()
     return out
 
 

@@ -1,77 +1,97 @@
 """Maxima on the edge of the parameter space: coordinates that have run away are held, and the others finished.
 
 A probability of 0 or 1 in a class, or the mean of a component of zeros, is a maximum in a coordinate without one. The
-coordinate is held where its parameter is the edge to rounding; the others then have a maximum, and standard errors, as
-always. The parameter itself has none.
+ascent holds coordinates that run away under Newton's steps (`ascend`); components know of others, which have come so
+far that nothing is left to gain (`edges`). Both are held, where their parameter is the edge to rounding; the others
+then have a maximum, and standard errors, as always. The parameter itself has none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ..errors import BoundaryWarning
 from .ascent import ascend
-from .entries import Edge
-from .fitting import MixtureFit, inverse_of
+from .climbing import Climb
 from .held import holding
 from .mixture import Mixture
+from .parameters import Parameters
+
+ROUNDS = 3  # of edges that show themselves when others are held
+NEAR = 1e-8  # of an edge: a parameter that nothing but held coordinates moves is taken there
+SHOWN = 6
 
 
-def hold_edges(mixture: Mixture, fit: MixtureFit, max_iter: int = 500, tol: float = 1e-20) -> MixtureFit:
-    """The fit with what has run to an edge held there: exact values, no standard error, and a warning that names it."""
-    mixed = mixture.mixing.size
-    theta = fit.theta.copy()
-    components: Any = mixture.components
-    held: dict[int, Edge] = {}
-    for _ in range(3):
-        found: dict[int, Edge] = {mixed + edge.place: edge for edge in components.edges(theta[mixed:])}
-        if not found.keys() - held.keys():
+def hold_edges(mixture: Mixture, found: Climb, *, max_iter: int = 500, tol: float = 1e-20) -> Climb:
+    """The climb, in whose best run the coordinates that its components know to be at an edge are held there."""
+    edges: Any = getattr(mixture.components, "edges", None)
+    run, mixed = found.best, mixture.mixing.size
+    if edges is None or not np.all(np.isfinite(run.ascent.theta)):
+        return found
+    ascent, places = run.ascent, dict[int, float]()
+    for _ in range(ROUNDS):
+        more = {mixed + edge.place: edge.held for edge in edges(ascent.theta[mixed:])}
+        if not more.keys() - places.keys():
             break
-        held |= found
-        for place, edge in held.items():
-            theta[place] = edge.held
-        problem, start = holding(mixture, theta, sorted({*held, *fit.held}))
-        ascent = ascend(problem, start, max_iter=max_iter, tol=tol, mu=0.0)
-        theta, outside = problem.whole(ascent.theta), problem.free[list(ascent.held)]
+        places |= more
+        theta = ascent.theta.copy()
+        theta[list(places)] = list(places.values())
+        problem, start = holding(mixture, theta, sorted({*places, *run.ascent.held}))
+        rest = ascend(problem, start, max_iter=max_iter, tol=tol, mu=0.0)
+        held = sorted({*places, *run.ascent.held, *problem.free[list(rest.held)].tolist()})
+        ascent = replace(
+            ascent, theta=problem.whole(rest.theta), factor=rest.factor, decrement=rest.decrement, reason=rest.reason,
+            held=tuple(held),
+        )  # fmt: skip
+    if not places:
+        return found
+    best = replace(run, ascent=replace(ascent, evaluation=mixture.evaluate(ascent.theta)))
+    return Climb(best, tuple(best if other is run else other for other in found.runs))
+
+
+def at_edge(mixture: Mixture, theta: np.ndarray, parameters: Parameters, held: Sequence[int]) -> np.ndarray:
+    """True for the parameters that held coordinates decide, which have no standard error."""
+    out = np.zeros(len(parameters.names), bool)
     if not held:
-        return fit
-    evaluation = mixture.evaluate(theta)
-    everywhere = sorted({*held, *fit.held, *outside.tolist()})
-    free = holding(mixture, theta, everywhere)[0].free
-    parameters = mixture.report(theta)
-    inverse = inverse_of(evaluation.observed[np.ix_(free, free)])
-    slopes = parameters.jacobian[:, free]
-    # what depends on held coordinates alone is on the edge
-    on_edge = np.any(parameters.jacobian != 0.0, axis=1) & np.all(
-        np.abs(slopes) <= 1e-8 * (np.abs(parameters.values) + 1e-8)[:, None], axis=1
-    )
-    covariance = None
-    if inverse is not None:
-        covariance = slopes @ inverse @ slopes.T
-        covariance[on_edge], covariance[:, on_edge] = np.nan, np.nan
-    values = parameters.values.copy()
-    unit = np.array([support == "unit" for support in parameters.supports])
-    values[on_edge & (values < 1e-8)] = 0.0
-    values[on_edge & unit & (values > 1.0 - 1e-8)] = 1.0
-    names = [edge.text for edge in held.values() if edge.text]
-    listed = ", ".join(names[:6]) + (f", ... ({len(names)} in all)" if len(names) > 6 else "")
-    text = (
-        f"the maximum lies on the edge of the parameter space: {listed}; there is no standard error for it, and those "
-        "of the other parameters hold with it fixed"
-    )
-    result = replace(
-        fit.result, estimates=values, covariance=covariance, llf=evaluation.loglik,
-        converged=ascent.converged, decrement=ascent.decrement, notes=(*fit.result.notes, text),
-        boundary=tuple(name for name, edge in zip(parameters.names, on_edge, strict=True) if edge),
-    )  # fmt: skip
-    others = tuple(pair for pair in fit.warnings if pair[1] is not BoundaryWarning)
-    return replace(
-        fit, theta=theta, evaluation=evaluation, result=result, held=tuple(everywhere),
-        warnings=(*others, (text, BoundaryWarning)),
-    )  # fmt: skip
+        return out
+    slopes, values = np.abs(parameters.jacobian), parameters.values
+    others = np.delete(slopes, list(held), axis=1)
+    alone = np.all(others <= NEAR * (np.abs(values) + NEAR)[:, None], axis=1)
+    out |= np.any(slopes[:, list(held)] > 0.0, axis=1) & alone
+    # far out, the derivative of a probability or a dispersion may be zero to the last bit: its coordinate tells
+    for j in held:
+        back = theta.copy()
+        back[j] -= np.sign(theta[j]) * min(30.0, max(abs(theta[j]) - 10.0, 0.5 * abs(theta[j])))
+        out |= ~np.isclose(mixture.report(back).values, values, rtol=1e-3, atol=1e-12)
+    return out
 
 
-__all__ = ["hold_edges"]
+def to_the_edge(parameters: Parameters, edge: np.ndarray) -> np.ndarray:
+    """The values of the parameters; those at an edge of their range have it exactly."""
+    values, supports = parameters.values.copy(), np.array(parameters.supports)
+    values[edge & (supports != "real") & (values < NEAR)] = 0.0
+    values[edge & (supports == "unit") & (values > 1.0 - NEAR)] = 1.0
+    return values
+
+
+def said_of_edges(names: Sequence[str], values: np.ndarray, supports: Sequence[str], edge: np.ndarray) -> str:
+    """The sentence for a warning and a note; empty where nothing is at an edge."""
+    told = [
+        name if support == "real" else f"{name} = {value:g}"
+        for name, value, support, there in zip(names, values, supports, edge, strict=True)
+        if there
+    ]
+    if not told:
+        return ""
+    listed = ", ".join(told[:SHOWN]) + (f", ... ({len(told)} in all)" if len(told) > SHOWN else "")
+    return (
+        f"the maximum lies on the edge of the parameter space: {listed}; there is no standard error for "
+        f"{'it' if len(told) == 1 else 'these'}, and those of the other parameters hold with "
+        f"{'it' if len(told) == 1 else 'them'} fixed"
+    )
+
+
+__all__ = ["at_edge", "hold_edges", "said_of_edges", "to_the_edge"]

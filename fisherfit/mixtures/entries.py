@@ -19,11 +19,10 @@ class Entry(NamedTuple):
 
 
 class Edge(NamedTuple):
-    """A coordinate that has run to the edge of the parameter space: where to hold it, and what to say of it."""
+    """A coordinate that has run to the edge of the parameter space, and where to hold it."""
 
     place: int
     held: float
-    text: str
 
 
 __all__ = ["Edge", "Entry"]

@@ -3,7 +3,8 @@
 The log-likelihood of the past is -1/2 d'Jd around the parameters so far, J the observed information of all rows at the
 parameters of their time. A new batch moves the parameters to the maximum of its own log-likelihood and that quadratic:
 the first step on the way is theta + (J + J_batch)^-1 s_batch, the natural-gradient step with the information of all
-rows, and the trust region of `ascent` guards it.
+rows, and the trust region of `ascent` guards it. A prior stays what it is: where its slope was, the rows had the
+opposite.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .ascent import Ascent, ascend
 from .climbing import Climb, Run
 from .fitting import MixtureFit
 from .mixture import Mixture, MixtureEvaluation
+from .prior import with_own_prior
 from .result import MixtureResult
 from .streamed import seen, within
 
@@ -28,11 +30,12 @@ LEAST_SHARP = 1e-10  # reciprocal condition of the information from which it can
 
 @dataclass(frozen=True, eq=False)
 class Remembering:
-    """The log-likelihood of a batch and the quadratic that stands for the past."""
+    """The log-likelihood of a batch (or its log-posterior), and the quadratic that stands for the past."""
 
     batch: Mixture
     theta: np.ndarray
     information: np.ndarray
+    slope: np.ndarray
 
     @property
     def total(self) -> float:
@@ -42,15 +45,16 @@ class Remembering:
     def loglik(self, theta: np.ndarray) -> np.ndarray:
         """The sum of both at S points."""
         away = theta - self.theta
-        return self.batch.loglik(theta) - 0.5 * np.einsum("si,ij,sj->s", away, self.information, away)
+        past = away @ self.slope - 0.5 * np.einsum("si,ij,sj->s", away, self.information, away)
+        return np.asarray(self.batch.loglik(theta) + past)
 
     def evaluate(self, theta: np.ndarray) -> MixtureEvaluation:
         """The sum of both at one point, with its derivatives."""
         here, away = self.batch.evaluate(theta), theta - self.theta
         pull = self.information @ away
         return MixtureEvaluation(
-            here.loglik - 0.5 * float(away @ pull), here.score - pull, here.complete + self.information,
-            here.observed + self.information,
+            here.loglik + float(away @ (self.slope - 0.5 * pull)), here.score + self.slope - pull,
+            here.complete + self.information, here.observed + self.information,
         )  # fmt: skip
 
 
@@ -81,17 +85,19 @@ class Filter:
         InputError
             Where the batch has likelihood 0 at the parameters so far.
         """
-        past = forgetting * self.information
+        past, own = forgetting * self.information, with_own_prior(batch)
+        slope = np.zeros_like(self.theta) if own is None else -forgetting * own.prior_alone(self.theta).score
         if not np.isfinite(batch.loglik(self.theta[None])[0]):
             raise InputError("the log-likelihood of the batch is not finite at the parameters so far; look for a row "
                              "that the model rules out")  # fmt: skip
-        found = ascend(Remembering(batch, self.theta, past), self.theta, max_iter=STEPS, tol=TOL, mu=0.0).theta
+        problem = Remembering(batch if own is None else own, self.theta, past, slope)
+        found = ascend(problem, self.theta, max_iter=STEPS, tol=TOL, mu=0.0).theta
         here, away = batch.evaluate(found), found - self.theta
         together = past + here.observed
         factor = cholesky(together)
         if factor is None or factor.reciprocal_condition < LEAST_SHARP:
             together = past + here.complete
-        new = np.array([here.loglik - 0.5 * float(away @ past @ away), *seen(batch, found)])
+        new = np.array([here.loglik + float(away @ (slope - 0.5 * past @ away)), *seen(batch, found)])
         kept = np.append(1.0, np.full(self.sums.size - 1, forgetting))
         return Filter(found, together, self.sums * kept + new, self.nobs + nobs, self.batches + 1)
 
@@ -106,24 +112,32 @@ def begin(mixture: Mixture, fit: MixtureFit, nobs: float, batches: int) -> Filte
     factor = cholesky(here.observed) if np.isfinite(here.observed).all() else None
     if factor is None or factor.reciprocal_condition < LEAST_SHARP:
         return None
-    return Filter(theta, here.observed, np.array([here.loglik, *seen(mixture, theta)]), nobs, batches)
+    own = with_own_prior(mixture)
+    prior = None if own is None else own.prior_alone(theta)
+    information = here.observed if prior is None else here.observed - prior.observed
+    loglik = here.loglik - (0.0 if prior is None else prior.loglik)
+    return Filter(theta, information, np.array([loglik, *seen(mixture, theta)]), nobs, batches)
 
 
 def as_fit(state: Filter, mixture: Mixture, model: str) -> MixtureFit:
     """The state as a fit; `mixture` may be on any rows, in the same coordinates."""
-    parameters = mixture.report(state.theta)
-    factor = cholesky(state.information)
+    parameters, own = mixture.report(state.theta), with_own_prior(mixture)
+    prior = None if own is None else own.prior_alone(state.theta)
+    information = state.information if prior is None else state.information + prior.observed
+    factor = cholesky(information)
     covariance = None if factor is None else parameters.jacobian @ factor.inverse() @ parameters.jacobian.T
     size = state.theta.size
-    evaluation = MixtureEvaluation(float(state.sums[0]), np.zeros(size), state.information, state.information)
+    log_prior = None if prior is None else prior.loglik
+    evaluation = MixtureEvaluation(float(state.sums[0]) + (log_prior or 0.0), np.zeros(size), information, information)
     ascent = Ascent(state.theta, evaluation, factor, float("nan"), state.batches, "converged")
     run = Run(ascent, ())
     note = (f"fitted to {state.batches} batches, one after the other, which differs from a fit to all rows by what is "
             "of third order in the distance that the estimate has moved")  # fmt: skip
     result = MixtureResult(
-        parameters.names, parameters.values, covariance, parameters.supports, float(state.sums[0]), size, state.nobs,
+        parameters.names, parameters.values, covariance, parameters.supports,
+        float(state.sums[0]), size, state.nobs,
         mixture.mixing.count, float(state.sums[1]), float(state.sums[2]), model, "observed", True, state.batches,
-        float("nan"), (), (), (note,),
+        float("nan"), (), (), (note,), log_prior=log_prior,
     )  # fmt: skip
     return MixtureFit(state.theta, evaluation, Climb(run, (run,)), result, ())
 

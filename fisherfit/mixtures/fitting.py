@@ -13,6 +13,7 @@ from ..linalg import cholesky
 from .approach import approach, scaled
 from .ascent import Ascent, ascend
 from .climbing import SAME, Climb, Run, chosen, climb, halve, in_order, relocated, troubles
+from .edges import at_edge, hold_edges, said_of_edges, to_the_edge
 from .mixture import Mixture, MixtureEvaluation
 from .moves import split_and_merge
 from .result import MixtureResult
@@ -99,6 +100,7 @@ def fit_mixture(
         further = halve(mixture, np.stack(more), FOLLOWED_STEPS, FOLLOWED)
         besides = climb(mixture, list(further), max_iter=max_iter, tol=tol, rounds=(), moves=0)
         found = chosen([*found.runs, *besides.runs])
+    found = hold_edges(mixture, found, max_iter=max_iter, tol=tol)
     best = found.best.ascent
     result = make_result(mixture, best.theta, best.evaluation, found, model)
     return MixtureFit(best.theta, best.evaluation, found, result, warnings_of(found.best, result), best.held)
@@ -242,11 +244,7 @@ def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]
             ConvergenceWarning,
         ))  # fmt: skip
     if result.boundary:
-        out.append((
-            f"the maximum lies on the edge of the parameter space: {', '.join(result.boundary)}; these have no "
-            "standard errors, and those of the others hold with them where they are",
-            BoundaryWarning,
-        ))  # fmt: skip
+        out.append((result.notes[0], BoundaryWarning))
     if best.ascent.reason == "flat" and not best.trouble:
         lost = ", ".join(result.unidentified) or "some parameters"
         out.append((
@@ -266,26 +264,23 @@ def make_result(
     covariance = None
     if inverse is not None:
         covariance = parameters.jacobian @ inverse @ parameters.jacobian.T
-    touched = (np.abs(parameters.jacobian[:, list(best.held)]) > 0.0).any(axis=1)
+    touched = at_edge(mixture, theta, parameters, best.held)
     blurred = (np.abs(parameters.jacobian[:, lost]) > 1e-6 * np.abs(parameters.jacobian).max()).any(axis=1)
-    # far out, the derivative of a probability or a dispersion may be zero to the last bit: its coordinate tells
-    for j in best.held:
-        moved = theta.copy()
-        moved[j] -= np.sign(theta[j]) * 30.0
-        touched |= ~np.isclose(mixture.report(moved).values, parameters.values, rtol=1e-3, atol=1e-12)
     if covariance is not None:
         covariance[touched | blurred, :] = np.nan
         covariance[:, touched | blurred] = np.nan
     entropy, hardness = mixture.entropies(theta)
-    names = np.array(parameters.names)
+    names, values = np.array(parameters.names), to_the_edge(parameters, touched)
+    told = said_of_edges(parameters.names, values, parameters.supports, touched)
     prior = getattr(mixture, "log_prior", None)
     log_prior = None if prior is None else float(prior(theta[None])[0])
     return MixtureResult(
-        parameters.names, parameters.values, covariance, parameters.supports,
+        parameters.names, values, covariance, parameters.supports,
         evaluation.loglik - (log_prior or 0.0), theta.size,
         observations(mixture), mixture.mixing.count, entropy, hardness, model, "observed",
         best.converged, best.n_iter, best.decrement, best.history, maxima_of(found),
-        boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
+        notes=(told,) if told else (), boundary=tuple(names[touched].tolist()),
+        unidentified=tuple(names[blurred & ~touched].tolist()),
         log_prior=log_prior,
     )  # fmt: skip
 

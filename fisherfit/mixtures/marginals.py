@@ -104,8 +104,8 @@ class Marginal:
             out.append(Reported(name, value, slope, support))
         return out
 
-    def edges(self, phi: np.ndarray) -> list[tuple[int, float]]:
-        """Coordinates that have run to an edge where the likelihood has its maximum, and the value there.
+    def edges(self, phi: np.ndarray) -> list[int]:
+        """Coordinates that have run to an edge where the likelihood has its maximum.
 
         The mean of a component of counts that are all 0, and a dispersion (alpha) of 0.
         """
@@ -116,7 +116,7 @@ class Marginal:
             if (j == 0 and support == "positive" and counts and value < 1e-8 * max(self.spread, 1e-300)) or (
                 support == "nonnegative" and value < 1e-8
             ):
-                out.append((j, 0.0))
+                out.append(j)
         return out
 
     def is_narrow(self, phi: np.ndarray, share: float = 1.0) -> bool:

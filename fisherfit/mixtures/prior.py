@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -114,13 +114,23 @@ class Posterior(Mixture):
 
     def evaluate(self, theta: np.ndarray) -> MixtureEvaluation:
         """Log-posterior, its gradient, and minus its second derivatives, at one point."""
+        return super().evaluate(theta) + self.prior_alone(theta)
+
+    def prior_alone(self, theta: np.ndarray) -> MixtureEvaluation:
+        """The logarithm of the prior, its gradient, and minus its second derivatives."""
         components: Any = self.components
         gradient, expected, observed = components.prior.derivatives(components.at(self.split(theta)[1][None]))
         own = slice(self.mixing.size, None)
         score, complete, seen = np.zeros(self.size), *np.zeros((2, self.size, self.size))
         score[own], complete[own, own], seen[own, own] = gradient, expected, observed
-        value = float(self.log_prior(theta[None])[0])
-        return super().evaluate(theta) + MixtureEvaluation(value, score, complete, seen)
+        return MixtureEvaluation(float(self.log_prior(theta[None])[0]), score, complete, seen)
+
+
+def with_own_prior(mixture: Mixture) -> Posterior | None:
+    """A mixture with the prior of its components; None where these have none."""
+    if getattr(mixture.components, "prior", None) is None:
+        return None
+    return Posterior(mixture.components, mixture.mixing, mixture.weight, mixture.edges, mixture.threads)
 
 
 def check_prior(setting: Any, name: str) -> dict[str, Any] | None:
@@ -163,12 +173,38 @@ def prior_of(settings: Mapping[str, Any], components: Any, weight: np.ndarray) -
     weight : array of shape (n,)
         Frequencies of the rows.
     """
-    structure, frame, u = components.structure, components.frame, components.u
-    d, count = structure.d, structure.count
+    return prior_from(settings, components, moments_of(components.u, weight))
+
+
+class Moments(NamedTuple):
+    """The weight of rows, their mean, and their scatter about it, in working coordinates."""
+
+    total: float
+    mean: np.ndarray
+    scatter: np.ndarray
+
+
+def moments_of(u: np.ndarray, weight: np.ndarray) -> Moments:
+    """The moments of working rows (d, n)."""
     total = float(weight.sum())
-    centre = u @ weight / total
-    gap = u - centre[:, None]
-    covariance = frame.backward @ ((gap * weight) @ gap.T) @ frame.backward.T / (total - 1.0 if total > 1.0 else total)
+    mean = u @ weight / total
+    gap = u - mean[:, None]
+    return Moments(total, mean, (gap * weight) @ gap.T)
+
+
+def merged(a: Moments, b: Moments) -> Moments:
+    """The moments of the rows of both (Chan, Golub & LeVeque, 1983)."""
+    total, gap = a.total + b.total, b.mean - a.mean
+    between = a.total * b.total / total * np.outer(gap, gap)
+    return Moments(total, a.mean + b.total / total * gap, a.scatter + b.scatter + between)
+
+
+def prior_from(settings: Mapping[str, Any], components: Any, moments: Moments) -> Prior:
+    """`prior_of`, for rows that are known by their moments alone."""
+    structure, frame = components.structure, components.frame
+    d, count = structure.d, structure.count
+    total, centre, scatter = moments
+    covariance = frame.backward @ scatter @ frame.backward.T / (total - 1.0 if total > 1.0 else total)
     full = structure.axes != "none"
     shrinkage = _number("shrinkage", settings.get("shrinkage", SHRINKAGE), 0.0, True)
     dof = _number("dof", settings.get("dof", d + 2.0), d - 1.0 if full else 0.0, False)
@@ -219,4 +255,7 @@ def _values(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     return np.array(out)
 
 
-__all__ = ["SUPPORTED", "Posterior", "Prior", "check_prior", "prior_of"]
+__all__ = [
+    "SUPPORTED", "Moments", "Posterior", "Prior", "check_prior", "merged", "moments_of", "prior_from", "prior_of",
+    "with_own_prior",
+]  # fmt: skip

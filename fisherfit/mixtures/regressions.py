@@ -20,6 +20,7 @@ from ..kernels import Kernels
 from ..likelihood import expand, plan
 from ..linalg import cholesky
 from ..rowwise import base_terms_by_row
+from .entries import Edge
 from .further import Further, further_of
 from .parameters import Parameters
 from .regression_block import RegressionBlock, canonical
@@ -33,6 +34,7 @@ KEPT, BLOCKS = 200_000, 32  # numbers and blocks of repeated responses that are 
 FEW = 20_000  # rows that a start is made from at the most
 COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
 NARROW = 0.02  # a scale below this share of the largest may belong to a handful of rows
+NOUGHT, FARTHEST = 1e-8, 60.0  # a dispersion, times the largest response, that is 0; its logarithm is held at -60
 VANISHED = 1e-5  # and below this it belongs to rows that are fitted exactly
 
 
@@ -270,6 +272,16 @@ class Regressions:
                 name, value = self.further[k][0].name, self._further(phi, k)[0]
                 out.append((k, f"component {k} fits a few rows exactly: {name}[{k}] = {value:.3g}"))
         return out
+
+    def edges(self, phi: np.ndarray) -> list[Edge]:
+        """Further parameters that have run to 0 where the likelihood has its maximum there (alpha)."""
+        largest, out = max(1.0, float(self.y.max(initial=1.0))), {}
+        for kernel, at in zip(self.kernels, self.places, strict=True):
+            supports = list(kernel.family.parameters.values())[1:]
+            for support, link, place in zip(supports, kernel.links[1:], at[self.width :], strict=True):
+                if support == "nonnegative" and link.name == "log" and float(link.mean(phi[place])) * largest < NOUGHT:
+                    out[int(place)] = Edge(int(place), -FARTHEST)
+        return list(out.values())
 
     def narrowness(self, phi: np.ndarray) -> np.ndarray:
         """The squared scale of every component, in units of `NARROW` of the largest squared: (K,); inf without one."""

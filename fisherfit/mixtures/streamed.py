@@ -17,6 +17,7 @@ from ..errors import InputError
 from .approach import approach, scaled
 from .ascent import ascend
 from .climbing import Climb, Run, in_order, relocated, troubles
+from .edges import hold_edges
 from .fitting import WIDE, MixtureFit, make_result, warnings_of
 from .mixture import Mixture, MixtureEvaluation
 
@@ -141,11 +142,12 @@ def fit_streamed(
     if not np.array_equal(ordered, ascent.theta):
         ascent = relocated(streamed, ascent, ordered)
     run = Run(ascent, troubles(streamed, ascent), best.hits)
-    found = Climb(run, (run,))
+    found = hold_edges(streamed, Climb(run, (run,)), max_iter=max_iter, tol=max(tol, TOL))
+    ascent = found.best.ascent
     result = make_result(streamed, ascent.theta, ascent.evaluation, found, fit.result.model)
     return replace(
         fit, theta=ascent.theta, evaluation=ascent.evaluation, climb=found, result=result,
-        warnings=warnings_of(run, result),
+        warnings=warnings_of(found.best, result), held=ascent.held,
     )  # fmt: skip
 
 

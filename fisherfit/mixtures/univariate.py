@@ -178,10 +178,7 @@ class Univariate:
         out = []
         for k, m in enumerate(self.marginals):
             at = self.places[k]
-            for j, value in m.edges(phi[at]):
-                name = m.reported(phi[at])[j].name
-                label = f"{k}" if self.name is None else f"{k},{self.name}"
-                out.append(Edge(int(at[j]), -FARTHEST, f"{name}[{label}] = {value:g}"))
+            out += [Edge(int(at[j]), -FARTHEST) for j in m.edges(phi[at])]
         return out
 
     def leading(self, phi: np.ndarray) -> list[float]:
