@@ -1,19 +1,21 @@
 """How often BIC finds the number of components and the structure of covariances; writes recovery.json, mixtures.rst.
 
 The truth is each of mclust's 14 structures, with two and three components. Every data set is fitted with all 14 and
-every number of components up to two more than is true, twice: by `GaussianMixture`, and as mclust does, by EM from one
-hierarchical clustering until the relative change of the log-likelihood is below 1e-5. mclust itself takes no part:
-where it starts is emulated by Ward's clustering of the principal components scaled to unit variance. scikit-learn's
-`GaussianMixture` takes part with its own defaults and four structures, and beside it stands what ours chooses among
-the same four. A round is one data set of every cell; what there is, is kept after every data set, and begun from again.
+every number of components up to two more than is true, by `GaussianMixture` and, where R has the package, by mclust
+itself (see mclust.R). scikit-learn's `GaussianMixture` takes part with its own defaults and four structures, and
+beside it stands what ours chooses among the same four. A round is one data set of every cell; what there is, is kept after every data set, and begun from again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import subprocess
+import tempfile
 import time
 import warnings
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,6 @@ import numpy as np
 
 import fisherfit as ff
 from fisherfit.errors import DegenerateComponentWarning
-from fisherfit.mixtures.gaussian import Gaussian
-from fisherfit.mixtures.mixing import Mixing
-from fisherfit.mixtures.mixture import Mixture
-from fisherfit.mixtures.starts import hard, ward, whitened
 from fisherfit.mixtures.structures import NAMES
 
 FOLDER = Path(__file__).resolve().parent
@@ -37,7 +35,7 @@ MORE = 2  # components above the true number that are tried, up from one
 SEPARATIONS = {"moderate": 4.0, "large": 7.0}
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, 0.9]])  # times the separation
 SIZES = (200, 1000)
-SEED, MCLUST_TOL = 20264, 1e-5
+SEED = 20264
 STARTS = 2  # n_init: fewer than by default, to save time
 VOLUMES = {"E": (1.0, 1.0, 1.0), "V": (1.0, 0.4, 1.8)}  # root of the determinant
 SHAPES = {"I": (1.0, 1.0, 1.0), "E": (2.5, 2.5, 2.5), "V": (3.0, 0.5, 1.3)}  # first variance over that root
@@ -60,33 +58,31 @@ def draw(rng: np.random.Generator, count: int, structure: str, separation: float
     return separation * CORNERS[z] + np.einsum("nij,nj->ni", np.linalg.cholesky(covariances(structure))[z], e)
 
 
-def ours(x: np.ndarray, count: int, structure: str) -> tuple[float, float]:
-    """BIC and log-likelihood of `GaussianMixture`; NaN where the only maxima found are degenerate."""
+def ours(x: np.ndarray, count: int, structure: str) -> float:
+    """BIC of `GaussianMixture`; NaN where the only maxima found are degenerate."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = ff.GaussianMixture(count, covariance_type=structure, random_state=0, n_init=STARTS, n_jobs=1)
         result = model.fit(x).result_
     bad = any(issubclass(w.category, DegenerateComponentWarning) for w in caught)
-    return (np.nan, np.nan) if bad else (result.bic, result.llf)
+    return np.nan if bad else float(result.bic)
 
 
-def as_mclust(x: np.ndarray, labels: np.ndarray, count: int, structure: str) -> tuple[float, float]:
-    """BIC and log-likelihood by EM from a partition until the relative change is below 1e-5; NaN where it degenerates.
-
-    The change is |l - l_before| / (1 + |l|), as in mclust.
-    """
-    mixture = Mixture(Gaussian(x, count, structure), Mixing(count), np.ones(len(x)))
-    with np.errstate(all="ignore"):
-        theta, before = mixture.start(hard(labels, count))[None], np.inf
-        for _ in range(10_000):
-            loglik, theta = mixture.em(theta)
-            if not np.isfinite(theta).all() or mixture.components.trouble(mixture.split(theta[0])[1]):
-                return np.nan, np.nan
-            if abs(loglik[0] - before) / (1.0 + abs(loglik[0])) < MCLUST_TOL:
-                break
-            before = loglik[0]
-        value = float(mixture.loglik(theta)[0])
-    return -2.0 * value + np.log(len(x)) * mixture.size, value
+def of_mclust(data: dict[int, tuple[np.ndarray, int]]) -> dict[int, dict[tuple[int, str], float]]:
+    """BIC of all models by mclust for data sets with the most components to try; empty where R does not have it."""
+    if shutil.which("Rscript") is None:
+        return {}
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (x, most) in data.items():
+            np.savetxt(Path(folder) / f"{number}-{most}.csv", x, delimiter=",", fmt="%.17g")
+        command = ["Rscript", str(FOLDER / "mclust.R"), folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    found: dict[int, dict[tuple[int, str], float]] = {}
+    for line in done.stdout.splitlines() if done.returncode == 0 else ():
+        number, k, model, bic = line.split()
+        value = np.nan if bic == "NA" else float(bic)
+        found.setdefault(int(number), {})[int(k), model.replace("X", "E")] = value
+    return found
 
 
 def of_sklearn(x: np.ndarray, most: int) -> str:
@@ -106,34 +102,36 @@ def models_of(most: int) -> list[tuple[int, str]]:
     return [(k, s) for k in range(1, most + 1) for s in (ALONE if k == 1 else STRUCTURES)]
 
 
-def one(rng: np.random.Generator, count: int, structure: str, separation: float, n: int) -> dict[str, Any]:
-    """What all choose for one data set, and by how much the log-likelihood of the true model is higher for ours."""
-    x = draw(rng, count, structure, separation, n)
-    most = count + MORE
-    models = models_of(most)
-    features = whitened(x)
-    labels = {k: ward(features, k, rng) if k > 1 else np.zeros(n, int) for k in range(1, most + 1)}
-    found = {
-        "ours": [ours(x, k, s) for k, s in models],
-        "as mclust": [as_mclust(x, labels[k], k, s) for k, s in models],
-    }
-    out: dict[str, Any] = {}
-    for who, values in found.items():
-        out[who] = best_of(models, [value for value, _ in values])
+def one(x: np.ndarray, count: int, structure: str) -> dict[str, Any]:
+    """What ours and scikit-learn choose for one data set, and our BIC of every model."""
+    models = models_of(count + MORE)
+    bic = [ours(x, k, s) for k, s in models]
     four = [i for i, (k, s) in enumerate(models) if k == 1 or s in FOUR.values()]
-    out["ours of four"] = best_of([models[i] for i in four], [found["ours"][i][0] for i in four])
-    out["scikit-learn"] = of_sklearn(x, most)
-    at = models.index((count, structure))
-    gain = found["ours"][at][1] - found["as mclust"][at][1]
-    out["gain"] = round(gain, 6) if np.isfinite(gain) else None
-    lower = [a[1] - b[1] for a, b in zip(found["ours"], found["as mclust"], strict=True)]
-    out["behind"] = int(np.sum(np.array(lower) > 0.01))
-    out["ahead"] = int(np.sum(np.array(lower) < -0.01))
-    out["fits"] = len(models)
-    return out
+    return {
+        "ours": best_of(models, bic),
+        "ours of four": best_of([models[i] for i in four], [bic[i] for i in four]),
+        "scikit-learn": of_sklearn(x, count + MORE),
+        "bic": [None if np.isnan(value) else round(value, 6) for value in bic],
+    }
 
 
-def best_of(models: list[tuple[int, str]], bic: list[float]) -> str:
+def beside(record: dict[str, Any], theirs: dict[tuple[int, str], float]) -> dict[str, Any]:
+    """What mclust chooses, and the models whose log-likelihoods differ from ours by more than 0.01 nats.
+
+    Models that either has only with a degenerate component do not count as different.
+    """
+    models = models_of(record["k"] + MORE)
+    bic = np.array([theirs.get(model, np.nan) for model in models])
+    mine = np.array([np.nan if value is None else value for value in record["bic"]])
+    gain = 0.5 * (bic - mine)
+    true = float(gain[models.index((record["k"], record["structure"]))])
+    return {
+        "mclust": best_of(models, bic), "gain": round(true, 6) if np.isfinite(true) else None, "fits": len(models),
+        "ahead": int((gain > 0.01).sum()), "behind": int((gain < -0.01).sum()),
+    }  # fmt: skip
+
+
+def best_of(models: list[tuple[int, str]], bic: Sequence[float] | np.ndarray) -> str:
     """The model of the smallest BIC."""
     k, structure = models[int(np.nanargmin(bic))]
     return f"{k} {structure}"
@@ -150,6 +148,20 @@ def key_of(record: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(record[name] for name in ("round", "k", "structure", "separation", "n"))
 
 
+def data_of(record: dict[str, Any]) -> np.ndarray:
+    """The data set of a record, made again."""
+    count, structure, separation, n = (record[name] for name in ("k", "structure", "separation", "n"))
+    rng = np.random.default_rng([SEED, record["round"], count, n, *structure.encode(), *separation.encode()])
+    return draw(rng, count, structure, SEPARATIONS[separation], n)
+
+
+def keep(path: Path, results: list[dict[str, Any]]) -> None:
+    """Write what there is; never half of it."""
+    half = path.with_suffix(".part")
+    half.write_text("[\n" + ",\n".join(json.dumps(r) for r in results) + "\n]\n", encoding="utf-8")
+    half.replace(path)
+
+
 def main() -> None:
     """The command."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -164,20 +176,20 @@ def main() -> None:
     known = {key_of(record) for record in results}
     begin = time.perf_counter()
     chosen = [c for c in cells() if c[2:] == ("large", 200)][:3] if given.quick else cells()
-    for round_, (count, structure, separation, n) in product(range(1 if given.quick else given.rounds), chosen):
-        record = {"k": count, "structure": structure, "separation": separation, "n": n, "round": round_}
-        if key_of(record) in known:
-            continue
+    for round_ in range(1 if given.quick else given.rounds):
+        for count, structure, separation, n in chosen:
+            record = {"k": count, "structure": structure, "separation": separation, "n": n, "round": round_}
+            if key_of(record) in known or time.perf_counter() - begin > 60.0 * given.minutes:
+                continue
+            results.append(record | one(data_of(record), count, structure))
+            keep(path, results)
+        without = {i: (data_of(r), r["k"] + MORE) for i, r in enumerate(results) if "mclust" not in r}
+        for i, found in of_mclust(without).items() if without else ():
+            results[i] |= beside(results[i], found)
+        keep(path, results)
         if time.perf_counter() - begin > 60.0 * given.minutes:
             break
-        rng = np.random.default_rng([SEED, round_, count, n, *structure.encode(), *separation.encode()])
-        results.append(record | one(rng, count, structure, SEPARATIONS[separation], n))
-        lines = ",\n".join(json.dumps(r) for r in results)
-        half = path.with_suffix(".part")  # what there is, is never half written
-        half.write_text("[\n" + lines + "\n]\n", encoding="utf-8")
-        half.replace(path)
-        if (count, structure, separation, n) == chosen[-1]:
-            print(f"round {round_}: {time.perf_counter() - begin:.0f} s", flush=True)
+        print(f"round {round_}: {time.perf_counter() - begin:.0f} s", flush=True)
     if not given.quick:
         from mixture_page import write
 
