@@ -3,7 +3,8 @@
 The truth is each of mclust's 14 structures, with two and three components. Every data set is fitted with all 14 and
 every number of components up to two more than is true, by `GaussianMixture` and, where R has the package, by mclust
 itself (see mclust.R). scikit-learn's `GaussianMixture` takes part with its own defaults and four structures, and
-beside it stands what ours chooses among the same four. A round is one data set of every cell; what there is, is kept after every data set, and begun from again.
+beside it stands what ours chooses among the same four. A round is one data set of every cell; what there is, is kept
+after every data set, and begun from again.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 from ..kernels import EXPECTED, OBSERVED, Kernels
 
 if TYPE_CHECKING:
-    from .regressions import RegressionPoint
+    from .regression_point import RegressionPoint
 
 NARROW = 12  # coefficients up to which the products of the columns are made
 NOTHING = 800.0  # nats below the densest component at which the posterior of a row is exactly 0

@@ -23,13 +23,9 @@ from ..rowwise import base_terms_by_row
 from .entries import Edge
 from .further import Further, further_of
 from .parameters import Parameters
-from .regression_block import RegressionBlock, canonical
-from .regression_pass import Sums, empty, rows_pass
+from .regression_point import RegressionPoint
 
 DENSITY = 40.0  # multiplications that a density and its posterior cost as much as
-READ = 4096  # rows of the design that are expanded at a time
-NOTHING = np.empty(0)
-NONE = np.empty((0, 0))
 KEPT, BLOCKS = 200_000, 32  # numbers and blocks of repeated responses that are kept
 FEW = 20_000  # rows that a start is made from at the most
 COLLAPSED = 1e-6  # a standard deviation, over that of all responses, which says that a component fits a few rows
@@ -393,88 +389,4 @@ def same_kernel(a: Kernels, b: Kernels) -> bool:
     return a is b or (a.family == b.family and a.links == b.links)
 
 
-class RegressionPoint:
-    """The regressions at S points."""
-
-    def __init__(self, components: Regressions, phi: np.ndarray) -> None:
-        self.components, self.phi = components, phi
-        width = components.width
-        self.beta = np.stack([phi[:, at[:width]] for at in components.places], axis=1)  # (S, K, width)
-        self.rest = [phi[:, at[width:]] for at in components.places]
-        if components.address:
-            self.em_pass, self.louis_pass = self._em_pass, self._louis_pass
-
-    def _em_pass(self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """The sums of a pass of EM in one loop, where proportions (S, K) are those of all rows: (S, 1 + K + L)."""
-        return self._spread(self._pass(log_weights, weight, start, stop, False))
-
-    def given_pass(self, posterior: np.ndarray) -> np.ndarray:
-        """The sums of a pass of EM over all rows with these posteriors (K, n), log-likelihoods left out."""
-        k, n = posterior.shape
-        return self._spread(self._pass(np.zeros((len(self.phi), k)), np.ones(n), 0, n, False, posterior))
-
-    def _spread(self, sums: Sums) -> np.ndarray:
-        c = self.components
-        size, edge = c.size, 1 + c.count
-        out = np.zeros((len(self.phi), edge + size + size * size))
-        out[:, 0], out[:, 1:edge] = sums.loglik, sums.n
-        score, information = out[:, edge : edge + size], out[:, edge + size :].reshape(-1, size, size)
-        for k, at in enumerate(c.places):
-            score[:, at] += sums.score[:, k]
-            information[:, at[:, None], at] += sums.complete[:, k]
-        return out
-
-    def _louis_pass(self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """What `louis` needs of some rows in one loop, at one point; additive."""
-        return np.concatenate([part.ravel() for part in self._pass(log_weights, weight, start, stop, True)])
-
-    def louis(
-        self, total: np.ndarray, pi: np.ndarray, places: list[np.ndarray], size: int
-    ) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        """Log-likelihood, score, complete and observed information from the sums of `louis_pass`.
-
-        `places` are those of the proportions and of a component in theta, of length `size`; without the information
-        about the proportions of the complete data.
-        """
-        c, mixed = self.components, pi.size - 1
-        sums = empty(1, pi.size, c.width + self.rest[0].shape[1], True)
-        ends = np.cumsum([part.size for part in sums])
-        sums = Sums(*(own.reshape(part.shape) for own, part in zip(np.split(total, ends[:-1]), sums, strict=True)))
-        score, complete, observed = np.zeros(size), np.zeros((size, size)), np.zeros((size, size))
-        score[:mixed] = sums.n[0, 1:] - sums.n[0].sum() * pi[1:]
-        observed[:mixed, :mixed] = -sums.shares[1:, 1:]
-        for k, place in enumerate(places):
-            at = place[mixed:]
-            score[at] += sums.score[0, k]
-            complete[at[:, None], at] += sums.complete[0, k]
-            observed[at[:, None], at] += sums.observed[k, k]
-            observed[:mixed, at] += sums.mixed[1:, k]
-            observed[at, :mixed] += sums.mixed[1:, k].T
-            for other in range(k):
-                theirs = places[other][mixed:]
-                observed[at[:, None], theirs] += sums.observed[k, other]
-                observed[theirs[:, None], at] += sums.observed[k, other].T
-        return float(sums.loglik[0]), score, complete, observed
-
-    def _pass(
-        self, log_weights: np.ndarray, weight: np.ndarray, start: int, stop: int, informative: bool,
-        given: np.ndarray = NONE,
-    ) -> Sums:  # fmt: skip
-        c, (kernel, _) = self.components, self.components.alike[0]
-        rest = np.ascontiguousarray(np.stack(self.rest, axis=1))
-        sums = empty(len(self.phi), c.count, c.width + rest.shape[2], informative)
-        for a in range(start, stop, READ):
-            b = min(a + READ, stop)
-            rows_pass()(
-                c.address, canonical(kernel), informative, c.read(a, b), c.y[a:b], c.trials[a:b], c.base[0, a:b],
-                NOTHING if c.offset is None else c.offset[a:b], self.beta, rest, kernel.constants, log_weights,
-                np.ascontiguousarray(given[:, a:b]), weight[a:b], *sums,
-            )  # fmt: skip
-        return sums
-
-    def rows(self, start: int, stop: int, informative: bool) -> RegressionBlock:
-        """A block of rows."""
-        return RegressionBlock(self, start, stop, informative)
-
-
-__all__ = ["RegressionPoint", "Regressions"]
+__all__ = ["Regressions"]
