@@ -466,3 +466,38 @@ def test_a_hundred_thousand_sparse_parameters_in_bounded_memory():
     assert np.abs(X.T @ (y - expit(X @ found.x))).max() < 1e-8
     other = adam(model, np.zeros(p), learning_rate=0.1, max_iter=40)
     assert found.loglik - other.loglik > 10.0
+
+
+@pytest.mark.parametrize("step", ["full", "fixed", "kl", "damped"])
+@pytest.mark.parametrize(
+    ("structure", "more"),
+    [("dense", {}), ("diagonal", {}), ("block", {"blocks": [[0, 1, 2], [3, 5], [4]]}), ("low_rank", {"rank": 2})],
+)
+def test_an_approximation_costs_steps_and_no_digits(structure, more, step):
+    """The run ends by the decrement under all of F, at full digits, and not where steps become short."""
+    model, X, y = regression()
+    exact = ff.GLM("binomial", fit_intercept=False).fit(X, y)
+    rate = {"learning_rate": 0.2} if step == "fixed" else {}
+    found = natural_gradient(model, np.zeros(6), structure=structure, step=step, max_iter=500, **more, **rate)
+    assert found.converged
+    assert found.certificate.max_se_error <= 1.01e-10
+    np.testing.assert_allclose(found.x, exact.coef_, rtol=1e-8, atol=1e-10)
+    far = np.linalg.inv(found.covariance) @ (found.x - exact.coef_)
+    assert (found.x - exact.coef_) @ far < 1e-18
+
+
+@pytest.mark.parametrize("factor", [0.45, 0.6, 1.0, 3.0, 10.0])
+def test_an_information_that_is_no_curvature_costs_no_digits(factor):
+    """Linear convergence is not taken for rounding, and an overshoot at the end is no end."""
+    y = np.random.default_rng(0).poisson(3.0, 500).astype(float)
+    heard = []
+    found = natural_gradient(
+        lambda theta, y: y * theta[0] - np.exp(theta[0]), [0.0], (y,), max_iter=1000,
+        score=lambda theta, y: (y - np.exp(theta[0]))[:, None],
+        information=lambda theta, y: np.array([[factor * y.size * np.exp(theta[0])]]),
+        callback=lambda i, theta, loglik: heard.append(i),
+    )  # fmt: skip
+    assert found.converged
+    assert found.x[0] == pytest.approx(math.log(y.mean()), rel=1e-10)
+    assert heard == list(range(found.n_iter + 1)) == found.history["iteration"].tolist()
+    assert len(found.path) == found.n_iter + 1

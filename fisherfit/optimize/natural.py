@@ -12,7 +12,7 @@ from ..errors import InputError
 from ..solver import natural_gradient as solve
 from .model import Model, as_model, read_start
 from .outcome import OptimizeResult, Record, Stop, finish, recording
-from .steps import ascend, rule_of
+from .steps import ascend, backtracking, rule_of
 from .stochastic import online_epochs
 from .view import View, ViewedProblem, make_view
 
@@ -158,6 +158,10 @@ def _by_the_solver(view: View, theta: np.ndarray, max_iter: int, tol: float, rec
         decrement, covariance = view.certify(before[0])
         return finish("natural_gradient", before[0], view.model.total(before[0]), "callback", decrement, covariance,
                       record)  # fmt: skip
+    if found.converged and found.decrement > tol and _slowly(found.history) and len(record.rows) > 1:
+        record.drop()  # linear convergence looks like rounding to the solver: go on with a rule that knows it
+        left = max_iter - len(record.rows)
+        return ascend("natural_gradient", view, found.point, view.metric, backtracking, left, tol, record)
     last, at = found.theta, view.model.total(found.theta)
     if not np.isfinite(at) or at < found.evaluation.loglik - 1e-6 * (1.0 + abs(at)):
         last, at = found.point, found.evaluation.loglik
@@ -171,6 +175,12 @@ def _by_the_solver(view: View, theta: np.ndarray, max_iter: int, tol: float, rec
     elif factor is not None and hasattr(found.evaluation.information, "dense") and theta.size <= 1000:
         covariance = view.certify(last)[1]
     return finish("natural_gradient", last, at, found.reason, found.decrement, covariance, record)
+
+
+def _slowly(decrements: tuple[float, ...]) -> bool:
+    """True where the last decrement did not fall by a factor of four: that may be rounding, or an information that is
+    no curvature."""
+    return len(decrements) > 1 and decrements[-1] >= 0.25 * decrements[-2]
 
 
 def _kl(before: tuple[np.ndarray, Any] | None, there: np.ndarray) -> float:

@@ -37,6 +37,7 @@ class Record:
     rows: list[tuple[float, ...]] = field(default_factory=list)
     path: list[np.ndarray] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
+    _silent: bool = False
 
     def add(self, theta: np.ndarray, loglik: float, decrement: float, kl: float, norm: float) -> None:
         """A step was made: where it led, and how far it was."""
@@ -44,10 +45,21 @@ class Record:
         self.rows.append((iteration, loglik, decrement, kl, norm, time.perf_counter() - self.began))
         if self.keep:
             self.path.append(theta.copy())
+        if self._silent:
+            self._silent = False
+            return
         if self.loud is not None:
             self.loud(iteration, loglik, decrement)
         if self.callback is not None and self.callback(iteration, theta.copy(), loglik):
             raise Stop
+
+
+    def drop(self) -> None:
+        """Forget the last step, which is about to be added again, and has been heard of."""
+        self.rows.pop()
+        if self.keep:
+            self.path.pop()
+        self._silent = True
 
 
 @contextmanager
