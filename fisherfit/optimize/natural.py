@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import single_threaded_blas
 from ..choices import one_of
 from ..errors import InputError
+from ..families import Family
 from ..solver import natural_gradient as solve
-from .model import Model, as_model, read_start
+from .arguments import as_model, read_start
+from .model import Model
 from .outcome import OptimizeResult, Record, Stop, finish, recording
 from .steps import ascend, backtracking, rule_of
 from .stochastic import online_epochs
@@ -19,8 +22,9 @@ from .view import View, ViewedProblem, make_view
 STEPS = ("full", "fixed", "kl", "damped", "backtracking")
 
 
+@single_threaded_blas()
 def natural_gradient(
-    loglik: Callable[..., Any] | Model,
+    loglik: Callable[..., Any] | Model | Family | str,
     start: Any,
     data: Any = (),
     *,
@@ -28,6 +32,7 @@ def natural_gradient(
     information: Callable[..., Any] | None = None,
     quantile: Callable[..., Any] | None = None,
     sample: Callable[..., Any] | None = None,
+    fvp: Callable[..., Any] | None = None,
     fisher: str | None = None,
     structure: str = "dense",
     step: str = "full",
@@ -36,6 +41,7 @@ def natural_gradient(
     damping: float | None = None,
     blocks: Any = None,
     rank: int | None = None,
+    shape: tuple[int, int] | None = None,
     max_iter: int = 100,
     tol: float = 1e-20,
     callback: Callable[[int, np.ndarray, float], Any] | None = None,
@@ -49,9 +55,10 @@ def natural_gradient(
 
     Parameters
     ----------
-    loglik : callable or Model
+    loglik : callable, Model or family
         ``loglik(theta, *data)``; see :class:`~fisherfit.optimize.Model` for what it may return, and for `score`,
-        `information`, `quantile` and `sample`.
+        `information`, `quantile`, `sample` and `fvp`. A family, by name or as an object, takes ``data=(y,)`` or
+        ``(y, X)``; see :func:`~fisherfit.optimize.family_model`.
     start : array of shape (p,)
         Where to begin.
     data : tuple of arrays
@@ -61,13 +68,16 @@ def natural_gradient(
         elsewhere; eigenvalues that are negative are turned), or the sum of ss' over rows, which is no curvature away
         from the maximum of a true model and is offered for comparison.
     structure : {"dense", "block", "diagonal", "kronecker", "low_rank", "matrix_free"}, default "dense"
-        What is kept of it: all; the `blocks`, lists of parameters; the diagonal; two factors; the `rank` eigenvalues
-        farthest from 1 in coordinates where the diagonal is 1; or products alone, with conjugate gradients.
+        What is kept of it: all; the `blocks`, lists of parameters; the diagonal; the two factors that `information`
+        returns, or those of the nearest Kronecker product for parameters that are a matrix of shape `shape`; the
+        `rank` eigenvalues farthest from 1 in coordinates where the diagonal is 1; or products alone, with conjugate
+        gradients, from `fvp`, from Products, or from differences of `score` with fisher="observed".
     step : {"full", "fixed", "kl", "damped", "backtracking"}, default "full"
-        "full" and "backtracking": F^-1 s, or a shorter step where that does not increase the likelihood. "fixed":
-        `learning_rate` times F^-1 s. "kl": of constant KL divergence `kl`, sqrt(2 kl / s'F^-1 s) F^-1 s, and never
-        longer than the full step. "damped": (F + lambda diag F)^-1 s, lambda by the ratio of the actual to the
-        predicted increase (Levenberg, 1944), from `damping` on.
+        "full" and "backtracking": F^-1 s, or a shorter step where that does not increase the likelihood or where the
+        approximation of F overshoots. "fixed": `learning_rate` times F^-1 s. "kl": of constant KL divergence `kl`,
+        sqrt(2 kl / s'F^-1 s) F^-1 s, and never longer than the best step along that line. "damped":
+        (F + lambda diag F)^-1 s, lambda by the ratio of the actual to the predicted increase (Levenberg, 1944), from
+        `damping` on.
     learning_rate : float, default 1
         Of step="fixed" or with `batch_size`.
     kl : float, optional
@@ -120,10 +130,11 @@ def natural_gradient(
     >>> found.converged, np.exp(found.x).round(3), found.standard_errors.round(4)
     (True, array([1.535, 3.063]), array([0.0246, 0.0217]))
     """
-    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample)
+    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample,
+                     fvp=fvp)  # fmt: skip
     theta = read_start(model, start)
     one_of("step", step, STEPS)
-    view = make_view(model, theta, fisher, structure, blocks, rank)
+    view = make_view(model, theta, fisher, structure, blocks, rank, shape)
     if batch_size is not None:
         with recording(callback, progress, path, theta.size, model.n) as record:
             return online_epochs(

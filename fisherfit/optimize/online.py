@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import single_threaded_blas
 from ..errors import InputError
 from ..linalg import cholesky
-from .model import Model, read_start
+from .arguments import read_start
+from .model import Model
 from .view import make_view, positive
 
 HELD = 20  # rows for every parameter that are held at first
@@ -179,6 +181,7 @@ class OnlineNaturalGradient:
         """Roots of the diagonal of F^-1."""
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
+    @single_threaded_blas()
     def update(self, *batch: Any) -> None:
         """Learn from a batch of rows, given as the data of the model.
 

@@ -53,7 +53,6 @@ class Record:
         if self.callback is not None and self.callback(iteration, theta.copy(), loglik):
             raise Stop
 
-
     def drop(self) -> None:
         """Forget the last step, which is about to be added again, and has been heard of."""
         self.rows.pop()

@@ -12,7 +12,7 @@ from ..choices import one_of
 from ..errors import InputError
 from ..likelihood import EXPECTED, OBSERVED, SCORE, Evaluation
 from .model import KINDS, Model
-from .structures import STRUCTURES, check_structure, structured
+from .structures import STRUCTURES, check_shape, check_structure, structured
 
 LARGEST = 4096  # parameters up to which the covariance is formed
 
@@ -26,6 +26,7 @@ class View:
     structure: str
     blocks: Sequence[Sequence[int]] | None = None
     rank: int | None = None
+    shape: tuple[int, int] | None = None
 
     def information(self, theta: np.ndarray) -> Any:
         """The information that was chosen; observed information made positive where it is not."""
@@ -35,18 +36,22 @@ class View:
             return self.model.empirical(theta)
         return self._observed(theta)
 
-    def _observed(self, theta: np.ndarray) -> np.ndarray:
+    def _observed(self, theta: np.ndarray) -> Any:
+        if self.structure == "matrix_free":
+            return self.model.observed_products(theta)
         return positive(self.model.observed(theta))
 
     def metric(self, theta: np.ndarray) -> Any:
         """What the steps are solved with."""
-        return structured(self.information(theta), self.structure, self.blocks, self.rank)
+        return structured(self.information(theta), self.structure, self.blocks, self.rank, self.shape)
 
     def certify(self, theta: np.ndarray) -> tuple[float, np.ndarray | None]:
         """s'F^-1 s at theta by the best information there is, whole, and F^-1; infinite where it has none."""
         model = self.model
         if self.fisher == "expected" or model.given(theta) is not None:
             information = model.expected(theta)
+        elif self.structure == "matrix_free":
+            information = model.observed_products(theta)
         else:
             information = model.observed(theta)
         score = model.score_at(theta)
@@ -80,7 +85,9 @@ def positive(matrix: np.ndarray) -> np.ndarray:
     return np.asarray((vectors * turned) @ vectors.T * scale[:, None] * scale)
 
 
-def make_view(model: Model, theta: np.ndarray, fisher: str | None, structure: str, blocks: Any, rank: Any) -> View:
+def make_view(
+    model: Model, theta: np.ndarray, fisher: str | None, structure: str, blocks: Any, rank: Any, shape: Any = None
+) -> View:
     """The view that the arguments of an optimiser ask for."""
     if fisher is None:
         fisher = "expected" if model.knows_expected(theta) else "observed"
@@ -90,12 +97,15 @@ def make_view(model: Model, theta: np.ndarray, fisher: str | None, structure: st
         model.expected(theta)  # says what is missing
     if fisher == "empirical":
         model.scores(theta)
-    if structure == "matrix_free" and fisher != "expected":
-        raise InputError("structure='matrix_free' needs information= that returns Products; fisher="
-                         f"{fisher!r} makes a matrix")  # fmt: skip
-    if structure in ("kronecker", "matrix_free"):
-        structured(model.expected(theta), structure, None, None)  # says what is missing
-    return View(model, fisher, structure, check_structure(structure, blocks, theta.size), rank)
+    if structure == "matrix_free" and (
+        fisher == "empirical" or (fisher == "observed" and not callable(model.score) and not model.has_formulas)
+    ):
+        raise InputError("structure='matrix_free' needs products: fvp=, or information= that returns Products, or "
+                         f"score= for fisher='observed'; fisher={fisher!r} makes a matrix here")  # fmt: skip
+    kept = check_structure(structure, blocks, theta.size), rank, check_shape(structure, shape, theta.size)
+    if structure == "kronecker" or (structure == "matrix_free" and fisher == "expected"):
+        structured(model.expected(theta), structure, None, None, kept[2])  # says what is missing
+    return View(model, fisher, structure, *kept)
 
 
 @dataclass(eq=False)

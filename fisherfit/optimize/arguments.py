@@ -1,0 +1,68 @@
+"""What an optimiser is given: a likelihood as such, in parts or as a family, and where to begin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError, InputTypeError
+from ..families import Family
+from .model import Model
+from .of_family import family_model
+
+
+def as_model(loglik: Any, data: Any, **more: Any) -> Model:
+    """The model that an optimiser was given, as such, in parts, or as a family."""
+    given = [name for name, value in more.items() if value is not None]
+    data = tuple(data) if isinstance(data, (tuple, list)) else (data,)
+    if isinstance(loglik, Model):
+        if data or given:
+            raise InputTypeError("a Model was given, and data or derivatives beside it; put them into the Model")
+        return loglik
+    if isinstance(loglik, (str, Family)) or (isinstance(loglik, type) and issubclass(loglik, Family)):
+        if given:
+            raise InputError(f"a family was given, and {given[0]} beside it; a family has its own derivatives")
+        if not 1 <= len(data) <= 2:
+            raise InputError(f"data of a family must be (y,) or (y, X), got {len(data)} arrays")
+        return family_model(loglik, *data)
+    if not callable(loglik):
+        raise InputTypeError("loglik must be a function of (theta, *data), a Model or a family, got "
+                             f"{type(loglik).__name__}")  # fmt: skip
+    score = more.get("score")
+    if not (score is None or score == "complex" or callable(score)):
+        raise InputError(f"score must be a function of (theta, *data) or 'complex', got {score!r}")
+    for name in given:
+        if name != "score" and not callable(more[name]):
+            raise InputTypeError(f"{name} must be a function, got {type(more[name]).__name__}")
+    if more.get("fvp") is not None and more.get("information") is not None:
+        raise InputError("information and fvp were given, and are the same thing; give one of them")
+    return Model(loglik, tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in data), **more)
+
+
+def read_start(model: Model, start: Any) -> np.ndarray:
+    """The parameters to begin at, checked."""
+    try:
+        theta = np.atleast_1d(np.array(start, float))
+    except (TypeError, ValueError):
+        raise InputTypeError(f"start must be a list of numbers, got {start!r}") from None
+    if theta.ndim != 1 or not theta.size or not np.all(np.isfinite(theta)):
+        raise InputError(f"start must be a list of finite numbers, got {start!r}")
+    model.check_size(theta)
+    value = model._call(theta)
+    if isinstance(value, tuple) and len(value) != 3:
+        raise InputError(f"loglik returns {len(value)} values; it must return an array, a number, or the three values "
+                         "loglik, score and information")  # fmt: skip
+    rows = model.rows(theta)
+    if rows.ndim > 1 or (rows.ndim == 1 and rows.size != model.n):
+        raise InputError(f"loglik returns an array of shape {rows.shape}; it must be a number, or have one value for "
+                         f"each of the {model.n} rows")  # fmt: skip
+    if not np.isfinite(model.total(theta)):
+        bad = np.flatnonzero(~np.isfinite(np.real(rows)))
+        where = f" (row {bad[0]} is the first of {bad.size} rows where it is {rows[bad[0]]})" if rows.ndim else ""
+        raise InputError(f"the log-likelihood at start is {float(np.real(rows.sum()))}{where}; begin where it is "
+                         "finite, or look at the data there")  # fmt: skip
+    return theta
+
+
+__all__ = ["as_model", "read_start"]
