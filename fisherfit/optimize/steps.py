@@ -46,12 +46,18 @@ def constant_kl(kl: float) -> Rule:
     """The longest step of KL divergence kl, to second order, or the best one along the line where that is shorter.
 
     The solution of max s'd subject to 1/2 d'Fd = kl: its Lagrangian gives d = sqrt(2 kl / s'F^-1 s) F^-1 s. The
-    length is measured by all of F, where the direction comes from an approximation of it.
+    length is measured by all of F, where the direction comes from an approximation of it. A step that long at which the
+    likelihood is lower than before, as where F is an observed information far from the maximum, is halved.
     """
 
-    def step(view: View, here: Here, natural: np.ndarray) -> np.ndarray:
+    def step(view: View, here: Here, natural: np.ndarray) -> np.ndarray | None:
         length, gain = float(natural @ here.metric.product(natural)), float(here.score @ natural)
-        return min(gain / length, math.sqrt(2.0 * kl / length)) * natural if length > 0.0 else natural
+        t = min(gain / length, math.sqrt(2.0 * kl / length)) if length > 0.0 else 1.0
+        for _ in range(60):
+            if view.model.total(here.theta + t * natural) >= here.loglik - here.slack:
+                return t * natural
+            t *= 0.5
+        return None
 
     return step
 
