@@ -38,7 +38,7 @@ def stream(model, X, y, size=SIZE, **more):
 
 
 @pytest.mark.parametrize("family", ["poisson", "binomial", "gamma", "normal", "negative_binomial"])
-def test_a_thousand_batches(family):
+def test_a_thousand_batches(family):  # in random order: no warning
     X, y = rows(family)
     model = ff.GLM(family)
     found, whole = stream(model, X, y), ff.GLM(family).fit(X, y).result_
@@ -102,6 +102,50 @@ def test_sorted_batches():
     error = np.abs((found.coefficients - whole.coefficients) / whole.standard_errors).max()
     assert error < 1.0
     np.testing.assert_allclose(found.standard_errors, whole.standard_errors, rtol=0.1)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Counts the fits of rows that are held."""
+    from fisherfit.estimators import streaming
+
+    counted, made = [], streaming.report
+
+    def report(model, family, data, likelihood):
+        counted.append(likelihood.observations)
+        return made(model, family, data, likelihood)
+
+    monkeypatch.setattr(streaming, "report", report)
+    return counted
+
+
+@pytest.mark.filterwarnings("ignore::fisherfit.SeparationWarning")
+def test_batches_that_are_separated_are_not_fitted_every_time(fits):
+    """Sorted by the response: nothing is determined for long, and the work stays linear in the rows."""
+    X, y = rows("binomial", 20_000)
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], y[order]
+    half = int((y == 0.0).sum()) // 100 * 100
+    model = ff.GLM("binomial")
+    stream_to(model, X[:half], y[:half])
+    assert sum(fits) < 25 * half
+    assert len(fits) < 60
+    waiting = pickle.loads(pickle.dumps(model))
+    for each in (model, waiting):  # a result that is asked for is that of all rows
+        assert each.result_.nobs == half
+        assert each.predict(X[:2]).max() < 1e-3
+        assert each.separation_
+    with pytest.warns(ff.ConvergenceWarning, match="rows come in an order"):
+        stream_to(model, X[half:], y[half:])
+    assert not model.converged_
+    assert not model.result_.converged
+    assert model.result_.nobs == 20_000
+    assert not hasattr(model, "alpha_")
+
+
+def stream_to(model, X, y, size=100):
+    for first in range(0, len(y), size):
+        model.partial_fit(X[first : first + size], y[first : first + size])
 
 
 def test_first_batches_of_few_rows():

@@ -20,17 +20,25 @@ from .report import report
 
 HELD = 50  # rows for every parameter that are held and fitted exactly
 LEAST = 1000  # and at least as many
+GROWN = 1.1  # rows that do not determine the estimate are fitted again when there are so many times more
+KEPT = ("n_features_in_", "feature_names_in_")  # attributes that do not wait for a fit
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """What `partial_fit` keeps: the columns, and the rows held or the state that stands for all rows."""
+    """What `partial_fit` keeps: the columns, and the rows held or the state that stands for all rows.
+
+    `fitted` rows were held at the last fit; `late` are the attributes of that fit which wait for the next.
+    """
 
     columns: Columns
     settings: tuple[Any, ...]
     rows: tuple[Rows, ...] = ()
     state: Filter | None = None
     seconds: float = 0.0
+    fitted: int = 0
+    needs: tuple[bool, ...] = ()
+    late: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +69,11 @@ class Streaming(Estimator):
         """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
 
         The first rows are held, and fitted exactly, until there are 50 for every parameter, 1,000 at least, and they
-        determine a finite estimate. From then on the model keeps its coefficients and their information alone: a
-        batch moves them by a natural-gradient step with the information of all rows so far, iterated to the maximum
-        (see :class:`fisherfit.optimize.OnlineNaturalGradient`). After each batch ``result_`` holds estimates,
-        standard errors, dispersion and tests of all rows so far.
+        determine a finite estimate. Where many rows do not, because batches are sorted by the response say, they are
+        fitted again when they have grown by a tenth, or when a result is asked for. From then on the model keeps its
+        coefficients and their information alone: a batch moves them by a natural-gradient step with the information of
+        all rows so far, iterated to the maximum (see :class:`fisherfit.optimize.OnlineNaturalGradient`). After each
+        batch ``result_`` holds estimates, standard errors, dispersion and tests of all rows so far.
 
         Parameters
         ----------
@@ -90,9 +99,11 @@ class Streaming(Estimator):
         -----
         For the normal family with the identity link the estimate is that of all rows, to rounding. For others it
         differs by what is of third order in the distance that the estimate still moves after the held rows, about
-        log(n / held) / sqrt(n) standard errors; sorted batches make it larger. What is not known without the rows is
-        NaN: the certificate, the deviance of a negative binomial with free alpha, and the log-likelihood of gamma and
-        Tweedie models.
+        log(n / held) / sqrt(n) standard errors; sorted batches make it larger. An estimate that moves by far more
+        standard errors than chance allows says that the rows come in an order which the first did not show: a
+        `ConvergenceWarning` says so once, and ``converged_`` is False from then on. What is not known without the rows
+        is NaN: the certificate, the deviance of a negative binomial with free alpha, and the log-likelihood of gamma
+        and Tweedie models.
 
         Examples
         --------
@@ -125,37 +136,64 @@ class Streaming(Estimator):
                 rows = read_next(self, family, links[0], stream.columns, X, y, sample_weight, offset, exposure)
             needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
             columns = stream.columns
-            data: Any
-            if stream.state is not None:
-                state = stream.state
-                like = state.design
-                rows = replace(rows, design=replace(rows.design, centre=like.centre, inverse_scale=like.inverse_scale,
-                                                    rounding=like.rounding))  # fmt: skip
-                state = state.update(self, family, rows, threads)
-                stream = replace(stream, state=state)
-                found = report_of(self, family, state, columns.response)
-                design = replace(state.design, n=int(state.sums.observations))
-                data = Seen(columns.terms, design, columns.named, columns.n_features, columns.feature_names)
-            else:
-                held = (*stream.rows, rows)
-                if len({part.offset is None for part in held}) > 1:
-                    raise InputError("some batches have an offset and others have none; give one for all rows, 0 for "
-                                     "none")  # fmt: skip
-                every = joined(list(held))
-                data = _prepared(every, columns, family)
-                likelihood = self._likelihood(data, family, links)
-                found = report(self, family, data, likelihood)
-                stream = replace(stream, rows=held)
-                size = every.design.width + len(family.parameters) - 1
-                enough = likelihood.observations >= max(LEAST, HELD * size)
-                if enough and found.converged and not found.separation and not found.aliased:
-                    first = begin(self, family, links, every, found.coefficients, threads, len(held))
-                    if first is not None:
-                        stream = replace(stream, rows=(), state=first)
-        stream = replace(stream, seconds=stream.seconds + time.perf_counter() - started)
+            if stream.state is None:
+                held = replace(stream, rows=(*stream.rows, rows), needs=needs)
+                self._hold(held, family, links, threads, started)
+                return self
+            state, like = stream.state, stream.state.design
+            rows = replace(rows, design=replace(rows.design, centre=like.centre, inverse_scale=like.inverse_scale,
+                                                rounding=like.rounding))  # fmt: skip
+            state = state.update(self, family, rows, threads)
+            found = report_of(self, family, state, columns.response)
+            design = replace(state.design, n=int(state.sums.observations))
+            data = Seen(columns.terms, design, columns.named, columns.n_features, columns.feature_names)
+        stream = replace(stream, state=state, seconds=stream.seconds + time.perf_counter() - started)
         self._keep(found, data, family, links, stream.seconds, needs, None)
         self._stream = stream
         return self
+
+    def _hold(self, stream: Stream, family: Any, links: Any, threads: int, started: float) -> None:
+        """Hold rows, and fit them where they are few, or many more than at the last fit."""
+        if len({part.offset is None for part in stream.rows}) > 1:
+            raise InputError("some batches have an offset and others have none; give one for all rows, 0 for none")
+        n = sum(part.design.n for part in stream.rows)
+        first = stream.rows[0].design
+        size = first.width + len(family.parameters) - 1
+        if max(LEAST, HELD * size) < n < GROWN * stream.fitted:
+            late = tuple(name for name in self.__dict__ if name.endswith("_") and name not in KEPT)
+            late = stream.late or (*late, "_predictor")
+            for name in late:
+                self.__dict__.pop(name, None)
+            self._stream = replace(stream, late=late, seconds=stream.seconds + time.perf_counter() - started)
+            return
+        self._fit_held(stream, family, links, threads, started)
+
+    def _fit_held(self, stream: Stream, family: Any, links: Any, threads: int, started: float) -> None:
+        """Fit the rows that are held, and let go of them where they say enough."""
+        every = joined(list(stream.rows))
+        data = _prepared(every, stream.columns, family)
+        likelihood = self._likelihood(data, family, links)
+        found = report(self, family, data, likelihood)
+        size = every.design.width + len(family.parameters) - 1
+        enough = likelihood.observations >= max(LEAST, HELD * size)
+        new = replace(stream, fitted=every.design.n, late=())
+        if enough and found.converged and not found.separation and not found.aliased:
+            state = begin(self, family, links, every, found.coefficients, threads, len(stream.rows))
+            if state is not None:
+                new = replace(new, rows=(), state=state)
+        new = replace(new, seconds=stream.seconds + time.perf_counter() - started)
+        self._keep(found, data, family, links, new.seconds, stream.needs, None)
+        self._stream = new
+
+    def __getattr__(self, name: str) -> Any:
+        """What waits for a fit of the rows that are held."""
+        stream = self.__dict__.get("_stream")
+        if stream is None or name not in stream.late:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        family, links = self._check_parameters()
+        with _threads.single_threaded_blas(), np.errstate(all="ignore"):
+            self._fit_held(stream, family, links, _threads.thread_count(self.n_jobs), time.perf_counter())
+        return getattr(self, name)
 
 
 def _prepared(rows: Rows, columns: Columns, family: Any) -> Prepared:

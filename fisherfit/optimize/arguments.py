@@ -49,6 +49,7 @@ def read_start(model: Model, start: Any) -> np.ndarray:
     if theta.ndim != 1 or not theta.size or not np.all(np.isfinite(theta)):
         raise InputError(f"start must be a list of finite numbers, got {start!r}")
     model.check_size(theta)
+    check_rows(model.data)
     value = model._call(theta)
     if isinstance(value, tuple) and len(value) != 3:
         raise InputError(f"loglik returns {len(value)} values; it must return an array, a number, or the three values "
@@ -58,11 +59,37 @@ def read_start(model: Model, start: Any) -> np.ndarray:
         raise InputError(f"loglik returns an array of shape {rows.shape}; it must be a number, or have one value for "
                          f"each of the {model.n} rows")  # fmt: skip
     if not np.isfinite(model.total(theta)):
-        bad = np.flatnonzero(~np.isfinite(np.real(rows)))
-        where = f" (row {bad[0]} is the first of {bad.size} rows where it is {rows[bad[0]]})" if rows.ndim else ""
-        raise InputError(f"the log-likelihood at start is {float(np.real(rows.sum()))}{where}; begin where it is "
-                         "finite, or look at the data there")  # fmt: skip
+        value = float(np.real(rows.sum()))
+        raise InputError(f"the log-likelihood at start is {value}{where(model, theta)}; begin where it is finite, or "
+                         "look at the data there")  # fmt: skip
     return theta
 
 
-__all__ = ["as_model", "read_start"]
+def check_rows(data: tuple[Any, ...]) -> None:
+    """Refuse arrays of different lengths."""
+    sizes = [(k, int(a.shape[0])) for k, a in enumerate(data) if getattr(a, "shape", ())]
+    for k, size in sizes[1:]:
+        if size != sizes[0][1]:
+            raise InputError(f"array {k} of the data has {size} rows, and array {sizes[0][0]} has {sizes[0][1]}; the "
+                             "first axis of all must count the same rows")  # fmt: skip
+
+
+def where(model: Model, theta: np.ndarray) -> str:
+    """What makes a log-likelihood no finite number: the entry of the data, else the row."""
+    for k, array in enumerate(model.data):
+        values = getattr(array, "data", None) if hasattr(array, "tocsr") else array
+        if isinstance(values, np.ndarray) and values.dtype.kind == "f" and not np.isfinite(values).all():
+            if hasattr(array, "tocsr"):
+                entries = array.tocoo()
+                first = int(np.argmin(np.isfinite(entries.data)))
+                at: tuple[int, ...] = (int(entries.row[first]), int(entries.col[first]))
+            else:
+                at = tuple(int(i) for i in np.argwhere(~np.isfinite(values))[0])
+            place = "".join(f", {word} {i}" for word, i in zip(("row", "column"), at, strict=False))
+            return f" (array {k} of the data is not finite{place.replace(',', ' in', 1)})"
+    rows = np.real(model.rows(theta))
+    bad = np.flatnonzero(~np.isfinite(rows)) if rows.ndim else np.empty(0, int)
+    return f" (row {bad[0]} is the first of {bad.size} where it is {rows[bad[0]]})" if bad.size else ""
+
+
+__all__ = ["as_model", "check_rows", "read_start", "where"]

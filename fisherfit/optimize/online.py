@@ -12,7 +12,7 @@ import numpy as np
 from .._threads import single_threaded_blas
 from ..errors import InputError
 from ..linalg import cholesky
-from .arguments import read_start
+from .arguments import check_rows, read_start, where
 from .model import Model
 from .view import make_view, positive
 
@@ -191,9 +191,10 @@ class OnlineNaturalGradient:
             For rows that the model cannot be evaluated on; nothing is changed.
         """
         model = self.model.on(*(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in batch))
-        if not math.isfinite(model.total(self.x)) and self._rows is None:
-            raise InputError("the log-likelihood of the batch is not finite at the parameters so far; look for a row "
-                             "that the model rules out")  # fmt: skip
+        check_rows(model.data)
+        if self._rows is None and not math.isfinite(model.total(self.x)):
+            raise InputError("the log-likelihood of the batch is not finite at the parameters so far"
+                             f"{where(model, self.x)}; leave out what the model rules out")  # fmt: skip
         if self._rows is not None:
             self._first(model)
             return
