@@ -242,9 +242,69 @@ def test_missing_rows_are_counted():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"cov_type": "HC0"}, {"bounds": {"x0": (0, None)}}, {"weight_type": "probability"}, {"bias_reduction": "mean"}],
+    [
+        {"cov_type": "HC3"},
+        {"cov_type": "HAC"},
+        {"cov_type": "cluster(CR3)"},
+        {"constraints": "x0 = x1"},
+        {"bounds": {"x0": (0, None)}},
+        {"weight_type": "probability"},
+        {"bias_reduction": "mean"},
+    ],
 )
 def test_what_needs_all_rows_is_refused(settings):
     X, y = rows("poisson", 50)
     with pytest.raises(ff.InputError, match="partial_fit"):
         ff.GLM("poisson", **settings).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("family", ["poisson", "normal", "negative_binomial", "gamma"])
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "opg", "cluster", "cluster(CR0)"])
+def test_robust_standard_errors(family, kind):
+    """From outer products added up at the estimates of their time; responses spread more than the model says."""
+    X, y = rows(family, 12_000)
+    rng = np.random.default_rng(5)
+    group = np.arange(y.size) // 6
+    if kind.startswith("cluster"):
+        X[:, 0] = X[group * 6, 0]
+        shift = np.exp(0.5 * rng.normal(size=group[-1] + 1))[group]
+        y = y + np.log(shift) if family == "normal" else np.ceil(y * shift) if family != "gamma" else y * shift
+    w = rng.uniform(0.5, 2.0, y.size)
+    more = {"groups": np.char.add("g", group.astype(str))} if kind.startswith("cluster") else {}
+    model = ff.GLM(family, cov_type=kind)
+    found = stream(model, X, y, 300, sample_weight=w, **more)
+    whole = ff.GLM(family, cov_type=kind).fit(X, y, sample_weight=w, **more).result_
+    np.testing.assert_allclose(found.standard_errors, whole.standard_errors, rtol=0.04)
+    assert found.cov_type == whole.cov_type
+    plain = ff.GLM(family).fit(X, y, sample_weight=w).result_
+    if kind.startswith("cluster"):
+        assert found.standard_errors[0] > 1.2 * plain.standard_errors[0]
+
+
+def test_robust_standard_errors_of_rows_that_are_held_are_exact():
+    X, y = rows("poisson", 600)
+    table, group = pd.DataFrame(X, columns=list("abcd")), np.arange(600) // 5
+    table["clinic"] = group
+    for kind, more in (("HC1", {}), ("cluster", {"groups": "clinic"})):
+        columns = table if more else table[list("abcd")]
+        model = ff.GLM("poisson", cov_type=kind)
+        for first in range(0, 600, 100):
+            model.partial_fit(columns.iloc[first : first + 100], y[first : first + 100], **more)
+        whole = ff.GLM("poisson", cov_type=kind).fit(columns, y, **more).result_
+        np.testing.assert_allclose(model.result_.standard_errors, whole.standard_errors, rtol=1e-9)
+        assert list(model.feature_names_in_) == list("abcd")
+
+
+def test_groups_must_be_whole_within_a_batch():
+    X, y = rows("poisson", 300)
+    group = np.arange(300) // 7
+    model = ff.GLM("poisson", cov_type="cluster").partial_fit(X[:100], y[:100], groups=group[:100])
+    before = model.result_
+    with pytest.raises(ff.InputError, match="group 14 was in an earlier batch"):
+        model.partial_fit(X[100:200], y[100:200], groups=group[100:200])
+    with pytest.raises(ff.InputError, match="needs groups="):
+        model.partial_fit(X[105:200], y[105:200])
+    assert model.result_ is before
+    assert model.partial_fit(X[105:203], y[105:203], groups=group[105:203]).result_.nobs == 198
+    with pytest.raises(ff.InputError, match="leave them out"):
+        ff.GLM("poisson").partial_fit(X, y, groups=group)

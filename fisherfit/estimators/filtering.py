@@ -15,6 +15,7 @@ import numpy as np
 
 from ..blocks import Design, constant_design, without_rows
 from ..coordinates import congruent
+from ..covtypes import read_cov_type
 from ..dispersion import base_terms
 from ..errors import BoundaryWarning, ConvergenceWarning, InputError
 from ..families import ExponentialDispersion, Family, NegativeBinomial
@@ -27,6 +28,7 @@ from ..optimize.online import implicit_update
 from ..result import Certificate
 from ..separation import Separation
 from .batch_rows import Rows
+from .meat import Meat, robust
 from .report import Report
 
 CLEARLY = 4.0  # standard errors by which alpha is above 0 where its logarithm is what is estimated
@@ -66,6 +68,7 @@ class Filter:
     expected: np.ndarray
     sums: Sums
     first: tuple[np.ndarray, np.ndarray]  # the estimate of the rows that were held, and their observed information
+    meat: Meat | None = None
     moved: float = 0.0  # the farthest that the estimate has been from the first, d'Jd with the first J
     before: float = 0.0  # the same without the last batch
 
@@ -101,9 +104,11 @@ class Filter:
             together = self.observed + expected
         sums = add(self.sums, model, family, part, rows, value(found.theta), pearson)
         sums = replace(sums, objective=sums.objective - found.lost, pearson=sums.pearson + 2.0 * found.lost)
-        d = found.theta - self.first[0]
+        d, meat = found.theta - self.first[0], Meat.of(model, part, found.theta, rows.codes)
+        if meat is not None and self.meat is not None:
+            meat = self.meat + meat
         return replace(self, theta=found.theta, observed=together, expected=self.expected + expected, sums=sums,
-                       moved=max(self.moved, float(d @ self.first[1] @ d)), before=self.moved)  # fmt: skip
+                       meat=meat, moved=max(self.moved, float(d @ self.first[1] @ d)), before=self.moved)  # fmt: skip
 
 
 def far(size: int) -> float:
@@ -142,7 +147,8 @@ def begin(
             return None
     before = Sums(eta0=eta0, batches=batches - 1)
     sums = add(before, model, family, part, rows, float(part.evaluate(theta, VALUE).loglik), pearson)
-    return Filter(kernels, without_rows(design, 0), theta, observed, expected, sums, (theta, observed))
+    return Filter(kernels, without_rows(design, 0), theta, observed, expected, sums, (theta, observed),
+                  Meat.of(model, part, theta, rows.codes))  # fmt: skip
 
 
 def likelihood_of(model: Any, kernels: Kernels, rows: Rows, threads: int) -> Likelihood:
@@ -222,6 +228,13 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
         covariance[np.ix_(free, free)] = factor.inverse()
     scale, inner = congruent(design, np.where(np.isnan(covariance), 0.0, covariance))
     covariance = phi * (scale[:, None] * inner * scale)
+    name = model.cov_type if state.kernels.has_fisher or state.meat is not None else "observed"
+    if state.meat is not None and factor is not None:
+        matrix, name = robust(
+            read_cov_type(model.cov_type), state.meat, factor.inverse(), free, phi, sums.nobs, p + int(has_alpha)
+        )
+        scale, inner = congruent(design, matrix)
+        covariance = scale[:, None] * inner * scale
     covariance[~free, :] = covariance[:, ~free] = np.nan
     coefficients = np.concatenate([design.to_user(state.theta[:p]), state.theta[p:]])
     with np.errstate(all="ignore"):
@@ -245,8 +258,8 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
                   "what is of third order in the distance that the estimate has moved", UserWarning))  # fmt: skip
     if state.ordered:
         text = (f"the estimate has moved by {np.sqrt(state.moved):.0f} standard errors of the rows that were held "
-                "first: the rows come in an order, and what is fitted to them batch by batch is not what all of them at "
-                "once would give; shuffle them, or use fit")  # fmt: skip
+                "first: the rows come in an order, and what is fitted to them batch by batch is not what all of them "
+                "at once would give; shuffle them, or use fit")  # fmt: skip
         notes.append((text, UserWarning if state.before > far(state.theta.size) else ConvergenceWarning))
     result = {
         "names": names, "coefficients": coefficients, "covariance": covariance, "standard_errors": bse,
@@ -258,7 +271,7 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
         "n_params": float("nan") if quasi or not sums.whole else float(p + extra), "df_resid": df_resid,
         "use_t": estimated, "certificate": Certificate.of(float("nan"), names, coefficients, bse),
         "converged": not state.ordered,
-        "n_iter": sums.batches, "cov_type": model.cov_type if state.kernels.has_fisher else "observed",
+        "n_iter": sums.batches, "cov_type": name,
         "weight_type": model.weight_type, "intercept": design.intercept,
         "positive": tuple(n for n, kind in list(family.parameters.items())[1:] if kind in ("positive", "nonnegative")),
         "dropped_rows": sums.dropped, "notes": tuple(message for message, _ in notes), "response": response,

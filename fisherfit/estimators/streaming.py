@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from .. import _threads
 from ..clusters import Clusters
+from ..covtypes import read_cov_type
 from ..errors import InputError
 from ..prepare import Prepared
 from ._estimator import Estimator
@@ -28,7 +29,8 @@ KEPT = ("n_features_in_", "feature_names_in_")  # attributes that do not wait fo
 class Stream:
     """What `partial_fit` keeps: the columns, and the rows held or the state that stands for all rows.
 
-    `fitted` rows were held at the last fit; `late` are the attributes of that fit which wait for the next.
+    `fitted` rows were held at the last fit; `late` are the attributes of that fit which wait for the next; `labels` are
+    those of the groups that have been seen.
     """
 
     columns: Columns
@@ -39,6 +41,7 @@ class Stream:
     fitted: int = 0
     needs: tuple[bool, ...] = ()
     late: tuple[str, ...] = ()
+    labels: set[Any] = field(default_factory=set)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,7 @@ class Streaming(Estimator):
         offset: Any = None,
         exposure: Any = None,
         levels: Mapping[str, Any] | None = None,
+        groups: Any = None,
     ) -> Any:
         """Learn from a batch of rows, which need not be kept; ``fit`` starts afresh.
 
@@ -82,6 +86,8 @@ class Streaming(Estimator):
         levels : dict, optional
             At the first call: the levels of categorical columns, the reference first, where the first batch may lack
             some. Later batches can have no others.
+        groups : array of shape (n,) or column name, optional
+            With ``cov_type="cluster"``: the group of every row. All rows of a group must come in one batch.
 
         Returns
         -------
@@ -92,8 +98,8 @@ class Streaming(Estimator):
         ------
         InputError, InputTypeError
             For rows that cannot be used, or that are not like those of the first batch; nothing is changed. Also for
-            settings that need all rows at once: robust covariances, constraints, bounds, bias reduction and
-            probability weights.
+            settings that need all rows at once: covariances "HC2", "HC3", "HAC" and "cluster(CR3)", constraints,
+            bounds, bias reduction and probability weights; and for a group that comes again in a later batch.
 
         Notes
         -----
@@ -125,7 +131,8 @@ class Streaming(Estimator):
         stream: Stream | None = self.__dict__.get("_stream")
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
             if stream is None:
-                columns, rows = read_first(self, family, links[0], X, y, sample_weight, offset, exposure, levels)
+                columns, rows = read_first(self, family, links[0], X, y, sample_weight, offset, exposure, levels,
+                                           groups)  # fmt: skip
                 stream = Stream(columns, settings)
             elif levels is not None:
                 raise InputError("levels are settled by the first batch; leave them out, or call fit to start afresh")
@@ -133,12 +140,14 @@ class Streaming(Estimator):
                 raise InputError("the model's settings have changed between batches; keep them, or start afresh with a "
                                  "new model")  # fmt: skip
             else:
-                rows = read_next(self, family, links[0], stream.columns, X, y, sample_weight, offset, exposure)
+                rows = read_next(self, family, links[0], stream.columns, X, y, sample_weight, offset, exposure, groups)
             needs = tuple(given is not None and not isinstance(given, str) for given in (offset, exposure))
             columns = stream.columns
+            _check_groups(settings[-1], rows, stream.labels)
             if stream.state is None:
                 held = replace(stream, rows=(*stream.rows, rows), needs=needs)
                 self._hold(held, family, links, threads, started)
+                stream.labels.update(rows.labels)
                 return self
             state, like = stream.state, stream.state.design
             rows = replace(rows, design=replace(rows.design, centre=like.centre, inverse_scale=like.inverse_scale,
@@ -150,6 +159,7 @@ class Streaming(Estimator):
         stream = replace(stream, state=state, seconds=stream.seconds + time.perf_counter() - started)
         self._keep(found, data, family, links, stream.seconds, needs, None)
         self._stream = stream
+        stream.labels.update(rows.labels)
         return self
 
     def _hold(self, stream: Stream, family: Any, links: Any, threads: int, started: float) -> None:
@@ -200,6 +210,7 @@ def _prepared(rows: Rows, columns: Columns, family: Any) -> Prepared:
     return Prepared(
         columns.terms, rows.design, rows.y, rows.trials, rows.user_weight, rows.weight, rows.offset, rows.whole, None,
         rows.dropped, columns.n_features, columns.feature_names, columns.named, columns.response, family,
+        None if rows.codes is None else Clusters((rows.codes,), () if columns.groups is None else (columns.groups,)),
     )  # fmt: skip
 
 
@@ -208,14 +219,26 @@ def _settings(model: Any, family: Any, links: Any) -> tuple[Any, ...]:
     for name in ("constraints", "bounds", "bias_reduction"):
         if getattr(model, name, None):
             raise InputError(f"{name} needs all rows at once, and partial_fit keeps none; use fit")
-    if model.cov_type not in ("expected", "observed"):
-        raise InputError(f"cov_type={model.cov_type!r} needs the rows, and partial_fit keeps none; use 'expected' or "
-                         "'observed', or fit")  # fmt: skip
+    cov = read_cov_type(model.cov_type)
+    if cov.kind in ("HC2", "HC3", "HAC") or cov.correction == "CR3":
+        raise InputError(f"cov_type={model.cov_type!r} needs the rows, and partial_fit keeps none; use 'HC1', "
+                         "'cluster', 'expected' or 'observed', or fit")  # fmt: skip
     if model.weight_type == "probability":
         raise InputError("weight_type='probability' scales weights by their sum over all rows, which partial_fit has "
                          "not seen; use fit")  # fmt: skip
+    kind = None if cov.kind in ("expected", "observed") else cov.kind.replace("HC1", "HC0")  # what sums are kept for it
     return (repr(family), tuple(link.name for link in links), model.formula, bool(model.fit_intercept),
-            model.weight_type)  # fmt: skip
+            model.weight_type, kind)  # fmt: skip
+
+
+def _check_groups(kind: str | None, rows: Rows, seen: set[Any]) -> None:
+    if (kind == "cluster") != (rows.codes is not None):
+        raise InputError("cov_type='cluster' needs groups=: a label for every row, or the name of a column"
+                         if kind == "cluster" else "groups are for cov_type='cluster'; leave them out")  # fmt: skip
+    again = next((label for label in rows.labels if label in seen), None)
+    if again is not None:
+        raise InputError(f"the group {again!r} was in an earlier batch, and its rows are gone; give all rows of a "
+                         "group in one batch")  # fmt: skip
 
 
 __all__ = ["Streaming"]
