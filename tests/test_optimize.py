@@ -501,3 +501,65 @@ def test_an_information_that_is_no_curvature_costs_no_digits(factor):
     assert found.x[0] == pytest.approx(math.log(y.mean()), rel=1e-10)
     assert heard == list(range(found.n_iter + 1)) == found.history["iteration"].tolist()
     assert len(found.path) == found.n_iter + 1
+
+
+def counts(theta, y):
+    return y * theta[0] - np.exp(theta[0])
+
+
+def test_what_is_no_maximum_is_not_called_one():
+    """The decrement goes to 0 where a likelihood rises for ever, at a saddle point, and along a ridge."""
+    zeros, y = np.zeros(10), np.random.default_rng(0).poisson(2.0, 50).astype(float)
+    endless = natural_gradient(counts, [0.0], (zeros,))
+    assert (endless.converged, endless.reason) == (False, "diverging")
+    assert endless.certificate.max_se_error == np.inf
+    assert natural_gradient(counts, [0.0], (zeros,), step="damped").reason == "diverging"
+    two = np.concatenate([y, y + 9.0])
+
+    def halves(theta, y):
+        return np.logaddexp(-0.5 * (y - theta[0]) ** 2, -0.5 * (y - theta[1]) ** 2)
+
+    for step in ("full", "damped"):
+        saddle = natural_gradient(halves, [1.0, 1.0], (two,), step=step)
+        assert (saddle.converged, saddle.reason) == (False, "singular")
+        assert natural_gradient(halves, [1.0, 1.1], (two,), step=step).converged
+    ridge = natural_gradient(lambda theta, y: -((y - theta[0] - theta[1]) ** 2), [0.0, 0.0], (y,))
+    assert (ridge.converged, ridge.reason) == (False, "singular")
+
+
+def test_a_likelihood_of_huge_values_leaks_no_warning():
+    y = np.array([0.0, 700.0, 3.0, 5.0])
+    with pytest.raises(ff.InputError, match="begin where it is finite"):  # the sum of the four overflows
+        natural_gradient(counts, [709.0], (y,))
+    found = natural_gradient(counts, [707.0], (y,), max_iter=1000)
+    assert found.x[0] == pytest.approx(math.log(y.mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda y: natural_gradient(counts, [0.0], (y,), score=lambda t, y: -(y - np.exp(t[0]))[:, None]),
+         ff.InputError, "score is not the derivative"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), score=lambda t, y: (y - np.exp(t[0]))[:, None] / y.size),
+         ff.InputError, "score is not the derivative"),
+        (lambda y: natural_gradient(lambda t, y: -np.abs(y - t[0]) ** 1.5, [0.0], (y,), score="complex"),
+         ff.InputError, "complex parameters"),
+        (lambda y: natural_gradient(lambda t, y: None, [0.0], (y,)), ff.InputTypeError, "loglik returns NoneType"),
+        (lambda y: natural_gradient(lambda t, y, x: y, [0.0], (y, y[:2])), ff.InputError, "array 1 of the data has 2"),
+        (lambda y: natural_gradient(counts, [0.0], (np.where(y > 2, np.nan, y),)), ff.InputError, "not finite in row"),
+        (lambda y: natural_gradient(lambda t, X: X @ t, [0.0, 0.0], (sp.csr_array(np.array([[0, 1.0], [np.nan, 0]])),)),
+         ff.InputError, "row 1, column 0"),
+        (lambda y: natural_gradient(lambda t, y: y * np.log(t[0]) - t[0], [-1.0], (y,)), ff.InputError, r"row 0 is"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), quantile=lambda t, u, y: np.ones(3)), ff.InputError,
+         "quantile must return a tuple of 1"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), max_iter=-1), ff.InputError, "max_iter"),
+        (lambda y: adam(counts, [0.0], (y,), max_iter="9"), ff.InputError, "max_iter"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), tol=-1.0), ff.InputError, "tol"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), batch_size=5, step="kl"), ff.InputError, "batch_size"),
+        (lambda y: ff.optimize.OnlineNaturalGradient(counts, [0.0], information=[[1.0]]).update(np.array([1.0, np.nan])),
+         ff.InputError, "not finite in row 1"),
+    ],
+)  # fmt: skip
+def test_what_is_rough_is_said_in_one_sentence(call, error, message):
+    with pytest.raises(error, match=message):
+        call(np.random.default_rng(0).poisson(2.0, 50).astype(float))

@@ -55,14 +55,56 @@ def read_start(model: Model, start: Any) -> np.ndarray:
         raise InputError(f"loglik returns {len(value)} values; it must return an array, a number, or the three values "
                          "loglik, score and information")  # fmt: skip
     rows = model.rows(theta)
+    if rows.dtype.kind not in "fciub":
+        raise InputTypeError(f"loglik returns {type(value).__name__}; it must return an array with a term for every "
+                             "row, a number, or the three values loglik, score and information")  # fmt: skip
     if rows.ndim > 1 or (rows.ndim == 1 and rows.size != model.n):
         raise InputError(f"loglik returns an array of shape {rows.shape}; it must be a number, or have one value for "
                          f"each of the {model.n} rows")  # fmt: skip
     if not np.isfinite(model.total(theta)):
-        value = float(np.real(rows.sum()))
+        with np.errstate(all="ignore"):
+            value = float(np.real(rows.sum()))
         raise InputError(f"the log-likelihood at start is {value}{where(model, theta)}; begin where it is finite, or "
                          "look at the data there")  # fmt: skip
+    _check_score(model, theta)
     return theta
+
+
+def _check_score(model: Model, theta: np.ndarray) -> None:
+    """Refuse a score that is no derivative of the log-likelihood, as far as differences along one direction tell."""
+    if model.score == "complex":
+        there = np.asarray(model._plain(theta + 1e-30j))
+        if not np.iscomplexobj(there):
+            raise InputError(
+                "score='complex' needs a loglik that computes with complex parameters, and it returns real numbers for "
+                "them (abs and comparisons lose the imaginary part); leave score out"
+            )
+        return
+    value = model._call(theta)
+    if not callable(model.score) and not (isinstance(value, tuple) and value[1] is not None):
+        return
+    other = model.on(*model.data)
+    direction = np.random.default_rng(0).choice([-1.0, 1.0], theta.size) * np.maximum(np.abs(theta), 1e-2)
+    parts = model.score_at(theta) * direction
+    slope, size = float(parts.sum()), float(np.sqrt(parts @ parts))
+    for h in (1e-4, 1e-5, 1e-6):
+        ends = [other.total(theta + s * h * direction) for s in (1.0, -1.0)]
+        found = (ends[0] - ends[1]) / (2.0 * h)
+        rounding = 1e-13 * (1.0 + abs(ends[0])) / h
+        if not np.isfinite([slope, found]).all() or abs(found - slope) <= 0.02 * (abs(found) + size) + rounding:
+            return
+    raise InputError(
+        f"score is not the derivative of loglik: along one direction at start it says {slope:.6g}, and differences of "
+        f"loglik say {found:.6g}; look for a sign or a factor, or leave score out"
+    )
+
+
+def check_limits(max_iter: Any, tol: Any) -> None:
+    """Refuse what is no number of steps and no tolerance."""
+    if isinstance(max_iter, bool) or not isinstance(max_iter, (int, np.integer)) or max_iter < 0:
+        raise InputError(f"max_iter must be a whole number of at least 0, got {max_iter!r}")
+    if isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not 0.0 <= float(tol) < np.inf:
+        raise InputError(f"tol must be a number of at least 0, got {tol!r}")
 
 
 def check_rows(data: tuple[Any, ...]) -> None:
@@ -92,4 +134,4 @@ def where(model: Model, theta: np.ndarray) -> str:
     return f" (row {bad[0]} is the first of {bad.size} where it is {rows[bad[0]]})" if bad.size else ""
 
 
-__all__ = ["as_model", "check_rows", "read_start", "where"]
+__all__ = ["as_model", "check_limits", "check_rows", "read_start", "where"]

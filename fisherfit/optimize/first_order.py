@@ -11,7 +11,7 @@ import numpy as np
 from .._threads import single_threaded_blas
 from ..errors import InputError
 from ..families import Family
-from .arguments import as_model, read_start
+from .arguments import as_model, check_limits, read_start
 from .model import Model
 from .outcome import OptimizeResult, Record, Stop, finish, recording
 from .stochastic import check_batch_size, epochs
@@ -160,10 +160,12 @@ def _positive(name: str, value: Any) -> float:
 
 
 @single_threaded_blas()
+@np.errstate(all="ignore")
 def _run(
     method: str, model: Model, start: Any, fisher: str | None, rule: Any, max_iter: int, tol: float, callback: Any,
     progress: Any, path: bool | None, batch_size: Any, random_state: Any,
 ) -> OptimizeResult:  # fmt: skip
+    check_limits(max_iter, tol)
     theta = read_start(model, start)
     view = make_view(model, theta, fisher, "dense", None, None)
     with recording(callback, progress, path, theta.size, model.n) as record:

@@ -105,7 +105,8 @@ class Model:
 
     def total(self, theta: np.ndarray) -> float:
         """The log-likelihood; minus infinity where it is not a number."""
-        value = float(np.real(self.rows(theta).sum()))
+        with np.errstate(all="ignore"):
+            value = float(np.real(self.rows(theta).sum()))
         return value if value == value else -np.inf
 
     def scores(self, theta: np.ndarray) -> np.ndarray:
@@ -119,7 +120,8 @@ class Model:
     def score_at(self, theta: np.ndarray) -> np.ndarray:
         """The score."""
         found = self._scores(theta)
-        return found.sum(axis=0) if found.ndim == 2 else found
+        with np.errstate(all="ignore"):
+            return found.sum(axis=0) if found.ndim == 2 else found
 
     def _scores(self, theta: np.ndarray) -> np.ndarray:
         value = self._call(theta)

@@ -12,10 +12,10 @@ from ..choices import one_of
 from ..errors import InputError
 from ..families import Family
 from ..solver import natural_gradient as solve
-from .arguments import as_model, read_start
+from .arguments import as_model, check_limits, read_start
 from .model import Model
 from .outcome import OptimizeResult, Record, Stop, finish, recording
-from .steps import ascend, backtracking, rule_of
+from .steps import ascend, backtracking, endless, rule_of
 from .stochastic import online_epochs
 from .view import View, ViewedProblem, make_view
 
@@ -23,6 +23,7 @@ STEPS = ("full", "fixed", "kl", "damped", "backtracking")
 
 
 @single_threaded_blas()
+@np.errstate(all="ignore")
 def natural_gradient(
     loglik: Callable[..., Any] | Model | Family | str,
     start: Any,
@@ -132,10 +133,15 @@ def natural_gradient(
     """
     model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample,
                      fvp=fvp)  # fmt: skip
-    theta = read_start(model, start)
     one_of("step", step, STEPS)
+    check_limits(max_iter, tol)
+    theta = read_start(model, start)
     view = make_view(model, theta, fisher, structure, blocks, rank, shape)
     if batch_size is not None:
+        if step not in ("full", "fixed") or kl is not None or damping is not None:
+            raise InputError(
+                f"step={step!r} is for all rows at once; with batch_size leave it out, or give learning_rate"
+            )
         with recording(callback, progress, path, theta.size, model.n) as record:
             return online_epochs(
                 view, theta, batch_size, forgetting, learning_rate, max_iter, tol, random_state, record
@@ -180,12 +186,18 @@ def _by_the_solver(view: View, theta: np.ndarray, max_iter: int, tol: float, rec
         record.add(last, at, found.decrement, np.nan, float(np.linalg.norm(found.evaluation.score)))
     elif record.keep:
         record.path[-1] = last.copy()
-    factor, covariance = found.factor, None
+    reason, decrement = found.reason, found.decrement
+    if reason == "converged":
+        if endless(found.step, found.theta):
+            reason, decrement = "diverging", np.inf
+        elif view.fisher == "observed" and view.structure != "matrix_free" and np.isinf(view.certify(last)[0]):
+            reason, decrement = "singular", np.inf  # steps turn negative curvatures, and may end where there are some
+    factor, covariance = (found.factor if reason == "converged" else None), None
     if factor is not None and hasattr(factor, "inverse"):
         covariance = factor.inverse()
     elif factor is not None and hasattr(found.evaluation.information, "dense") and theta.size <= 1000:
         covariance = view.certify(last)[1]
-    return finish("natural_gradient", last, at, found.reason, found.decrement, covariance, record)
+    return finish("natural_gradient", last, at, reason, decrement, covariance, record)
 
 
 def _slowly(decrements: tuple[float, ...]) -> bool:

@@ -161,6 +161,7 @@ def family_model(family: Any, y: Any, X: Any = None, links: Mapping[str, Any] | 
     True
     """
     found: Family = get_family(family)
+    called = found.name
     if getattr(found, "has_dispersion", False):
         found = found.with_dispersion()  # type: ignore[attr-defined]
     chosen = []
@@ -178,7 +179,7 @@ def family_model(family: Any, y: Any, X: Any = None, links: Mapping[str, Any] | 
     outside = ~np.isfinite(values) | found.support.outside(values)
     if outside.any():
         row = int(np.argmax(outside))
-        raise InputError(f"y is {values[row]:g} in row {row}, and the {found.name} family needs {found.support}")
+        raise InputError(f"y is {values[row]:g} in row {row}, and the {called} family needs y to be {found.support}")
     data: tuple[Any, ...] = (values,)
     if X is not None:
         columns: Any = X.tocsr() if hasattr(X, "tocsr") else np.asarray(X, float)

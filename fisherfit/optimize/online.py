@@ -182,6 +182,7 @@ class OnlineNaturalGradient:
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
     @single_threaded_blas()
+    @np.errstate(all="ignore")
     def update(self, *batch: Any) -> None:
         """Learn from a batch of rows, given as the data of the model.
 

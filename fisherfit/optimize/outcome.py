@@ -87,8 +87,9 @@ class OptimizeResult:
     converged : bool
         True where the decrement met the tolerance.
     reason : str
-        "converged", "max_iter", "stalled" (no step increases the likelihood), "diverging" (it is no number any more),
-        "singular" (the information is) or "callback" (it asked for the end).
+        "converged", "max_iter", "stalled" (no step increases the likelihood), "diverging" (it is no number any more, or
+        rises for ever towards infinite parameters), "singular" (the information is, or has negative eigenvalues: a
+        ridge, or a saddle point; begin elsewhere) or "callback" (it asked for the end).
     certificate : Certificate
         How far x can be from the maximum, in standard errors, by the information at the end.
     covariance : array of shape (p, p), or None

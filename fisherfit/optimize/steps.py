@@ -136,6 +136,11 @@ def rule_of(step: str, learning_rate: float | None, kl: float | None, damping: f
     return Damped(1e-3 if damping is None else float(damping)) if step == "damped" else backtracking
 
 
+def endless(step: np.ndarray, theta: np.ndarray) -> bool:
+    """True where a step of next to no decrement still moves parameters: the likelihood rises towards infinite ones."""
+    return bool(np.any(np.abs(step) > 1e-3 * (1.0 + np.abs(theta))))
+
+
 def ascend(
     method: str, view: View, theta: np.ndarray, metric_at: Callable[[np.ndarray], Any], rule: Rule, max_iter: int,
     tol: float, record: Record,
@@ -168,7 +173,7 @@ def ascend(
             idle = idle + 1 if decrement >= least else 0
             least = min(least, decrement)
             if met or (least <= FLOOR and idle >= patience):
-                reason = "converged"
+                reason = "endless" if endless(natural, theta) else "converged"
                 break
             if iteration == max_iter:
                 break
@@ -186,7 +191,11 @@ def ascend(
     except Stop:
         reason = "callback"
     decrement, covariance = view.certify(theta)
+    if reason == "endless":
+        reason, decrement = "diverging", math.inf
+    if reason == "converged" and math.isinf(decrement):
+        reason = "singular"
     return finish(method, theta, loglik, reason, decrement, covariance, record)
 
 
-__all__ = ["ascend", "backtracking", "rule_of"]
+__all__ = ["ascend", "backtracking", "endless", "rule_of"]

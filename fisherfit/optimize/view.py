@@ -45,6 +45,12 @@ class View:
         """What the steps are solved with."""
         return structured(self.information(theta), self.structure, self.blocks, self.rank, self.shape)
 
+    def _trusted(self, theta: np.ndarray) -> float:
+        """The reciprocal condition below which an information is rounding: differences of values have eight digits."""
+        model = self.model
+        exact = callable(model.score) or model.score == "complex" or model.has_formulas or model.knows_expected(theta)
+        return 1e-15 if exact or isinstance(model._call(theta), tuple) else 1e-7
+
     def certify(self, theta: np.ndarray) -> tuple[float, np.ndarray | None]:
         """s'F^-1 s at theta by the best information there is, whole, and F^-1; infinite where it has none."""
         model = self.model
@@ -63,7 +69,7 @@ class View:
         from ..linalg import cholesky
 
         factor = cholesky(information)
-        if factor is None:
+        if factor is None or factor.reciprocal_condition < self._trusted(theta):
             return np.inf, None
         return float(score @ factor.solve(score)), factor.inverse() if theta.size <= LARGEST else None
 
