@@ -78,6 +78,15 @@ class Batched:
             out.append((s * np.where(f > 0.0, f, 0.0)) @ s.T)
         return np.array(out)
 
+    def divergence(self, theta: Theta, other: Theta) -> float:
+        """The Kullback-Leibler divergence by the rule of the first point; infinite where the second has no density."""
+        _, _, y, weight = self._found(theta)
+        with np.errstate(all="ignore"):
+            lp, lq = self.log_density(y, theta), self.log_density(y, other)
+            terms = np.where(np.exp(lp) > 0.0, weight * np.exp(lp) * (lp - lq), 0.0)
+        value = float(terms.sum())
+        return value if value == value else np.inf
+
     def _found(self, theta: Theta) -> tuple[Array, Array, Array, Array]:
         """The information at a point, the steps of the scores, and the rule; the last ones are kept."""
         if theta not in self._kept:
