@@ -563,3 +563,46 @@ def test_a_likelihood_of_huge_values_leaks_no_warning():
 def test_what_is_rough_is_said_in_one_sentence(call, error, message):
     with pytest.raises(error, match=message):
         call(np.random.default_rng(0).poisson(2.0, 50).astype(float))
+
+
+def test_many_parameters_without_an_information():
+    """A score is enough; without it there is an error before a matrix of 3 GB is made."""
+    p = 20_000
+    y = np.random.default_rng(0).poisson(3.0, p).astype(float) + 1.0
+
+    def loglik(theta, y):
+        return y * theta - np.exp(theta)
+
+    def score(theta, y):
+        return y - np.exp(theta)
+
+    model = ff.optimize.Model(loglik, (y,), score=score)
+    found = natural_gradient(model, np.zeros(p), structure="matrix_free", fisher="observed")
+    np.testing.assert_allclose(found.x, np.log(y), rtol=1e-8, atol=1e-10)
+    near = adam(model, np.zeros(p), learning_rate=0.1, max_iter=20)
+    assert 0.0 < near.certificate.max_se_error < np.inf
+    with pytest.raises(ff.InputError, match=r"20000 parameters would be a matrix of 3 GB"):
+        natural_gradient(model, np.zeros(p))
+    with pytest.raises(ff.InputError, match="matrix_free"):
+        adam(loglik, np.zeros(p), (y,))
+
+
+def test_rows_that_say_nothing_for_long_are_not_fitted_every_time():
+    calls = [0]
+
+    def loglik(theta, y):
+        calls[0] += y.size
+        return y * theta[0] - np.exp(theta[0])
+
+    online = ff.optimize.OnlineNaturalGradient(loglik, [0.0])
+    for _ in range(200):
+        online.update(np.zeros(10))
+    assert (online.n, online.held) == (2000, 2000)
+    for _ in range(40):
+        online.update(np.ones(10))
+    assert online.held == 0
+    assert math.log(200.0 / 2200.0) - 0.01 < online.x[0] < 0.0
+    once = calls[0]
+    calls[0] = 0
+    natural_gradient(loglik, [0.0], (np.zeros(2000),))
+    assert once < 25 * calls[0], "fitting every time would take a hundred such fits"

@@ -17,7 +17,7 @@ from ..blocks import Design, constant_design, without_rows
 from ..coordinates import congruent
 from ..covtypes import read_cov_type
 from ..dispersion import base_terms
-from ..errors import BoundaryWarning, ConvergenceWarning, InputError
+from ..errors import BoundaryWarning, InputError
 from ..families import ExponentialDispersion, Family, NegativeBinomial
 from ..inference import other_parameters
 from ..kernels import Kernels, kernels_of
@@ -257,6 +257,8 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
     notes.append((f"fitted to {sums.batches} batches, one after the other, which differs from a fit to all rows by "
                   "what is of third order in the distance that the estimate has moved", UserWarning))  # fmt: skip
     if state.ordered:
+        from ..errors import ConvergenceWarning  # brings scikit-learn, whose warning it is
+
         text = (f"the estimate has moved by {np.sqrt(state.moved):.0f} standard errors of the rows that were held "
                 "first: the rows come in an order, and what is fitted to them batch by batch is not what all of them "
                 "at once would give; shuffle them, or use fit")  # fmt: skip

@@ -15,7 +15,7 @@ from .arguments import as_model, check_limits, read_start
 from .model import Model
 from .outcome import OptimizeResult, Record, Stop, finish, recording
 from .stochastic import check_batch_size, epochs
-from .view import View, make_view
+from .view import LARGEST, View, make_view
 
 LOOKS = 1.1  # iterations grow by this factor from one look at the decrement to the next
 
@@ -167,7 +167,9 @@ def _run(
 ) -> OptimizeResult:  # fmt: skip
     check_limits(max_iter, tol)
     theta = read_start(model, start)
-    view = make_view(model, theta, fisher, "dense", None, None)
+    free = theta.size > LARGEST and callable(model.score) and fisher in (None, "observed")
+    free = free and (fisher == "observed" or not model.knows_expected(theta))  # certified by differences of the score
+    view = make_view(model, theta, fisher, "matrix_free" if free else "dense", None, None)
     with recording(callback, progress, path, theta.size, model.n) as record:
         if batch_size is not None:
             rng, size = np.random.default_rng(random_state), check_batch_size(batch_size, model.n)

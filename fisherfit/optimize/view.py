@@ -15,6 +15,7 @@ from .model import KINDS, Model
 from .structures import STRUCTURES, check_shape, check_structure, structured
 
 LARGEST = 4096  # parameters up to which the covariance is formed
+WIDEST = 15_000  # and up to which an information that is not given is formed
 
 
 @dataclass(eq=False)
@@ -108,6 +109,10 @@ def make_view(
     ):
         raise InputError("structure='matrix_free' needs products: fvp=, or information= that returns Products, or "
                          f"score= for fisher='observed'; fisher={fisher!r} makes a matrix here")  # fmt: skip
+    if fisher != "expected" and structure != "matrix_free" and theta.size > WIDEST:
+        size = f"{8e-9 * theta.size**2:.0f} GB"
+        raise InputError(f"the information of {theta.size} parameters would be a matrix of {size}; give "
+                         "score= and structure='matrix_free', or information= that returns Products")  # fmt: skip
     kept = check_structure(structure, blocks, theta.size), rank, check_shape(structure, shape, theta.size)
     if structure == "kronecker" or (structure == "matrix_free" and fisher == "expected"):
         structured(model.expected(theta), structure, None, None, kept[2])  # says what is missing
@@ -163,4 +168,4 @@ class ViewedProblem:
         return None, None
 
 
-__all__ = ["View", "ViewedProblem", "make_view"]
+__all__ = ["LARGEST", "View", "ViewedProblem", "make_view"]
