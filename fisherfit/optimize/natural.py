@@ -15,7 +15,7 @@ from ..solver import natural_gradient as solve
 from .arguments import as_model, check_limits, read_start
 from .model import Model
 from .outcome import OptimizeResult, Record, Stop, finish, recording
-from .steps import ascend, backtracking, endless, rule_of
+from .steps import FLOOR, ascend, backtracking, endless, rule_of
 from .stochastic import online_epochs
 from .view import View, ViewedProblem, make_view
 
@@ -188,7 +188,7 @@ def _by_the_solver(view: View, theta: np.ndarray, max_iter: int, tol: float, rec
         record.path[-1] = last.copy()
     reason, decrement = found.reason, found.decrement
     if reason == "converged":
-        if endless(found.step, found.theta):
+        if decrement <= FLOOR and endless(found.step, found.theta):
             reason, decrement = "diverging", np.inf
         elif view.fisher == "observed" and view.structure != "matrix_free" and np.isinf(view.certify(last)[0]):
             reason, decrement = "singular", np.inf  # steps turn negative curvatures, and may end where there are some

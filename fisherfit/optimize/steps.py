@@ -173,7 +173,7 @@ def ascend(
             idle = idle + 1 if decrement >= least else 0
             least = min(least, decrement)
             if met or (least <= FLOOR and idle >= patience):
-                reason = "endless" if endless(natural, theta) else "converged"
+                reason = "endless" if decrement <= FLOOR and endless(natural, theta) else "converged"
                 break
             if iteration == max_iter:
                 break
@@ -198,4 +198,4 @@ def ascend(
     return finish(method, theta, loglik, reason, decrement, covariance, record)
 
 
-__all__ = ["ascend", "backtracking", "endless", "rule_of"]
+__all__ = ["FLOOR", "ascend", "backtracking", "endless", "rule_of"]
