@@ -5,10 +5,11 @@ import math
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, special, stats
 
 import fisherfit as ff
 from fisherfit.errors import InputError
+from fisherfit.geometry.batched import batched
 from fisherfit.geometry.information import information
 from fisherfit.geometry.paths import find_geodesic, line_length
 
@@ -180,7 +181,6 @@ def test_invariance_under_a_change_of_parameters():
     assert G.kl_divergence(p, q) == pytest.approx(G.kl_divergence(*PAIRS[0]), rel=1e-10)
 
 
-@pytest.mark.slow
 def test_a_family_without_a_formula_of_its_information():
     """The logistic family: ds^2 = {dmu^2 / 3 + (3 + pi^2) ds^2 / 9} / s^2."""
     p, q = D(Logistic(), mu=0.0, s=1.0), D(Logistic(), mu=3.0, s=1.2)
@@ -190,13 +190,76 @@ def test_a_family_without_a_formula_of_its_information():
     assert G.fisher_rao_distance(p, q) == pytest.approx(known, rel=1e-7)
 
 
-@pytest.mark.slow
 def test_tweedie_geodesics():
     p, q = D("tweedie", mu=2.0, phi=0.7), D("tweedie", mu=5.0, phi=1.7)
     d, (_, middle, _) = G.fisher_rao_distance(p, q), G.geodesic(p, q, 3)
     assert G.fisher_rao_distance(p, middle) == pytest.approx(0.5 * d, rel=1e-5)
     scaled = [D("tweedie", mu=3.0 * r.theta[0], phi=math.sqrt(3.0) * r.theta[1]) for r in (p, q)]
     assert G.fisher_rao_distance(*scaled) == pytest.approx(d, rel=1e-9)  # y in another unit
+
+
+class FreeT(ff.Family):
+    """Student's t with all three parameters, by its log-density only."""
+
+    parameters = {"mu": "real", "sigma": "positive", "nu": "positive"}
+
+    @staticmethod
+    def log_density(y, mu, sigma, nu):
+        z = (y - mu) / sigma
+        whole = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(nu * math.pi) - math.log(sigma)
+        return whole - 0.5 * (nu + 1.0) * math.log1p(z * z / nu)
+
+
+class FreeTByFormula(FreeT):
+    """With its information (Lange, Little & Taylor, 1989, Journal of the American Statistical Association 84)."""
+
+    calls = [0]
+
+    @staticmethod
+    def fisher(mu, sigma, nu):
+        FreeTByFormula.calls[0] += 1
+        trigamma = special.polygamma(1, [0.5 * nu, 0.5 * (nu + 1.0)])
+        last = 0.25 * (trigamma[0] - trigamma[1]) - (nu + 5.0) / (2.0 * nu * (nu + 1.0) * (nu + 3.0))
+        return ((nu + 1.0) / (nu + 3.0) / sigma**2, 0.0, 0.0, 2.0 * nu / (nu + 3.0) / sigma**2,
+                -2.0 / (sigma * (nu + 1.0) * (nu + 3.0)), float(last))  # fmt: skip
+
+
+def test_three_parameters():
+    ends = ({"mu": 0.0, "sigma": 1.0, "nu": 3.0}, {"mu": 2.0, "sigma": 1.5, "nu": 8.0})
+    p, q = (D(FreeTByFormula(), **end) for end in ends)
+    FreeTByFormula.calls[0] = 0
+    path = find_geodesic(p.family, p.theta, q.theta)
+    assert FreeTByFormula.calls[0] < 3500, "Newton's method looks at the metric few times"
+    by_integrals = G.fisher_rao_distance(*(D(FreeT(), **end) for end in ends))
+    assert by_integrals == pytest.approx(path.length, rel=1e-8)
+    assert G.fisher_rao_distance(q, p) == pytest.approx(path.length, rel=1e-9)
+    (middle,) = path.at(np.array([0.5]))
+    halves = [find_geodesic(p.family, end.theta, middle).length for end in (p, q)]
+    np.testing.assert_allclose(halves, 0.5 * path.length, rtol=1e-6)
+    # the geodesic equation x'' + Gamma x'x' = 0, by differences along the path
+    h = 1e-3
+    before, here, after = (np.array(x) for x in path.at(np.array([0.4 - h, 0.4, 0.4 + h])))
+    speed, bend = (after - before) / (2.0 * h), (after - 2.0 * here + before) / h**2
+    g = information(p.family, tuple(here))
+    slopes = []
+    for k in range(3):
+        d = 1e-4 * np.eye(3)[k] * here[k]
+        slopes.append((information(p.family, tuple(here + d)) - information(p.family, tuple(here - d))) / (2.0 * d[k]))
+    pull = np.einsum("kij,k,j->i", slopes, speed, speed) - 0.5 * np.einsum("kij,i,j->k", slopes, speed, speed)
+    np.testing.assert_allclose(g @ bend, -pull, rtol=1e-3, atol=1e-3 * np.abs(pull).max())
+
+
+def test_a_log_density_that_cannot_be_compiled():
+    class Uncompilable(Logistic):
+        @staticmethod
+        def log_density(y, mu, s):
+            return float(stats.logistic.logpdf(y, mu, s))
+
+    assert batched(Uncompilable()) is None
+    assert batched(Logistic()) is not None
+    theta = (0.3, 1.7)
+    fast, slow = batched(Logistic()).near(theta, [])[0], information(Logistic(), theta)
+    np.testing.assert_allclose(fast, slow, rtol=1e-8, atol=1e-10)
 
 
 def test_geodesic_of_what_is_wrong():

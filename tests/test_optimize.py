@@ -466,3 +466,143 @@ def test_a_hundred_thousand_sparse_parameters_in_bounded_memory():
     assert np.abs(X.T @ (y - expit(X @ found.x))).max() < 1e-8
     other = adam(model, np.zeros(p), learning_rate=0.1, max_iter=40)
     assert found.loglik - other.loglik > 10.0
+
+
+@pytest.mark.parametrize("step", ["full", "fixed", "kl", "damped"])
+@pytest.mark.parametrize(
+    ("structure", "more"),
+    [("dense", {}), ("diagonal", {}), ("block", {"blocks": [[0, 1, 2], [3, 5], [4]]}), ("low_rank", {"rank": 2})],
+)
+def test_an_approximation_costs_steps_and_no_digits(structure, more, step):
+    """The run ends by the decrement under all of F, at full digits, and not where steps become short."""
+    model, X, y = regression()
+    exact = ff.GLM("binomial", fit_intercept=False).fit(X, y)
+    rate = {"learning_rate": 0.2} if step == "fixed" else {}
+    found = natural_gradient(model, np.zeros(6), structure=structure, step=step, max_iter=500, **more, **rate)
+    assert found.converged
+    assert found.certificate.max_se_error <= 1.01e-10
+    np.testing.assert_allclose(found.x, exact.coef_, rtol=1e-8, atol=1e-10)
+    far = np.linalg.inv(found.covariance) @ (found.x - exact.coef_)
+    assert (found.x - exact.coef_) @ far < 1e-18
+
+
+@pytest.mark.parametrize("factor", [0.45, 0.6, 1.0, 3.0, 10.0])
+def test_an_information_that_is_no_curvature_costs_no_digits(factor):
+    """Linear convergence is not taken for rounding, and an overshoot at the end is no end."""
+    y = np.random.default_rng(0).poisson(3.0, 500).astype(float)
+    heard = []
+    found = natural_gradient(
+        lambda theta, y: y * theta[0] - np.exp(theta[0]), [0.0], (y,), max_iter=1000,
+        score=lambda theta, y: (y - np.exp(theta[0]))[:, None],
+        information=lambda theta, y: np.array([[factor * y.size * np.exp(theta[0])]]),
+        callback=lambda i, theta, loglik: heard.append(i),
+    )  # fmt: skip
+    assert found.converged
+    assert found.x[0] == pytest.approx(math.log(y.mean()), rel=1e-10)
+    assert heard == list(range(found.n_iter + 1)) == found.history["iteration"].tolist()
+    assert len(found.path) == found.n_iter + 1
+
+
+def counts(theta, y):
+    return y * theta[0] - np.exp(theta[0])
+
+
+def test_what_is_no_maximum_is_not_called_one():
+    """The decrement goes to 0 where a likelihood rises for ever, at a saddle point, and along a ridge."""
+    zeros, y = np.zeros(10), np.random.default_rng(0).poisson(2.0, 50).astype(float)
+    endless = natural_gradient(counts, [0.0], (zeros,))
+    assert (endless.converged, endless.reason) == (False, "diverging")
+    assert endless.certificate.max_se_error == np.inf
+    assert natural_gradient(counts, [0.0], (zeros,), step="damped").reason == "diverging"
+    two = np.concatenate([y, y + 9.0])
+
+    def halves(theta, y):
+        return np.logaddexp(-0.5 * (y - theta[0]) ** 2, -0.5 * (y - theta[1]) ** 2)
+
+    for step in ("full", "damped"):
+        saddle = natural_gradient(halves, [1.0, 1.0], (two,), step=step)
+        assert (saddle.converged, saddle.reason) == (False, "singular")
+        assert natural_gradient(halves, [1.0, 1.1], (two,), step=step).converged
+    ridge = natural_gradient(lambda theta, y: -((y - theta[0] - theta[1]) ** 2), [0.0, 0.0], (y,))
+    assert (ridge.converged, ridge.reason) == (False, "singular")
+
+
+def test_a_likelihood_of_huge_values_leaks_no_warning():
+    y = np.array([0.0, 700.0, 3.0, 5.0])
+    with pytest.raises(ff.InputError, match="begin where it is finite"):  # the sum of the four overflows
+        natural_gradient(counts, [709.0], (y,))
+    found = natural_gradient(counts, [707.0], (y,), max_iter=1000)
+    assert found.x[0] == pytest.approx(math.log(y.mean()), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda y: natural_gradient(counts, [0.0], (y,), score=lambda t, y: -(y - np.exp(t[0]))[:, None]),
+         ff.InputError, "score is not the derivative"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), score=lambda t, y: (y - np.exp(t[0]))[:, None] / y.size),
+         ff.InputError, "score is not the derivative"),
+        (lambda y: natural_gradient(lambda t, y: -np.abs(y - t[0]) ** 1.5, [0.0], (y,), score="complex"),
+         ff.InputError, "complex parameters"),
+        (lambda y: natural_gradient(lambda t, y: None, [0.0], (y,)), ff.InputTypeError, "loglik returns NoneType"),
+        (lambda y: natural_gradient(lambda t, y, x: y, [0.0], (y, y[:2])), ff.InputError, "array 1 of the data has 2"),
+        (lambda y: natural_gradient(counts, [0.0], (np.where(y > 2, np.nan, y),)), ff.InputError, "not finite in row"),
+        (lambda y: natural_gradient(lambda t, X: X @ t, [0.0, 0.0], (sp.csr_array(np.array([[0, 1.0], [np.nan, 0]])),)),
+         ff.InputError, "row 1, column 0"),
+        (lambda y: natural_gradient(lambda t, y: y * np.log(t[0]) - t[0], [-1.0], (y,)), ff.InputError, r"row 0 is"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), quantile=lambda t, u, y: np.ones(3)), ff.InputError,
+         "quantile must return a tuple of 1"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), max_iter=-1), ff.InputError, "max_iter"),
+        (lambda y: adam(counts, [0.0], (y,), max_iter="9"), ff.InputError, "max_iter"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), tol=-1.0), ff.InputError, "tol"),
+        (lambda y: natural_gradient(counts, [0.0], (y,), batch_size=5, step="kl"), ff.InputError, "batch_size"),
+        (lambda y: ff.optimize.OnlineNaturalGradient(counts, [0.0], information=[[1.0]]).update(np.array([1.0, np.nan])),
+         ff.InputError, "not finite in row 1"),
+    ],
+)  # fmt: skip
+def test_what_is_rough_is_said_in_one_sentence(call, error, message):
+    with pytest.raises(error, match=message):
+        call(np.random.default_rng(0).poisson(2.0, 50).astype(float))
+
+
+def test_many_parameters_without_an_information():
+    """A score is enough; without it there is an error before a matrix of 3 GB is made."""
+    p = 20_000
+    y = np.random.default_rng(0).poisson(3.0, p).astype(float) + 1.0
+
+    def loglik(theta, y):
+        return y * theta - np.exp(theta)
+
+    def score(theta, y):
+        return y - np.exp(theta)
+
+    model = ff.optimize.Model(loglik, (y,), score=score)
+    found = natural_gradient(model, np.zeros(p), structure="matrix_free", fisher="observed")
+    np.testing.assert_allclose(found.x, np.log(y), rtol=1e-8, atol=1e-10)
+    near = adam(model, np.zeros(p), learning_rate=0.1, max_iter=20)
+    assert 0.0 < near.certificate.max_se_error < np.inf
+    with pytest.raises(ff.InputError, match=r"20000 parameters would be a matrix of 3 GB"):
+        natural_gradient(model, np.zeros(p))
+    with pytest.raises(ff.InputError, match="matrix_free"):
+        adam(loglik, np.zeros(p), (y,))
+
+
+def test_rows_that_say_nothing_for_long_are_not_fitted_every_time():
+    calls = [0]
+
+    def loglik(theta, y):
+        calls[0] += y.size
+        return y * theta[0] - np.exp(theta[0])
+
+    online = ff.optimize.OnlineNaturalGradient(loglik, [0.0])
+    for _ in range(200):
+        online.update(np.zeros(10))
+    assert (online.n, online.held) == (2000, 2000)
+    for _ in range(40):
+        online.update(np.ones(10))
+    assert online.held == 0
+    assert math.log(200.0 / 2200.0) - 0.01 < online.x[0] < 0.0
+    once = calls[0]
+    calls[0] = 0
+    natural_gradient(loglik, [0.0], (np.zeros(2000),))
+    assert once < 25 * calls[0], "fitting every time would take a hundred such fits"

@@ -38,7 +38,7 @@ def stream(model, X, y, size=SIZE, **more):
 
 
 @pytest.mark.parametrize("family", ["poisson", "binomial", "gamma", "normal", "negative_binomial"])
-def test_a_thousand_batches(family):
+def test_a_thousand_batches(family):  # in random order: no warning
     X, y = rows(family)
     model = ff.GLM(family)
     found, whole = stream(model, X, y), ff.GLM(family).fit(X, y).result_
@@ -102,6 +102,50 @@ def test_sorted_batches():
     error = np.abs((found.coefficients - whole.coefficients) / whole.standard_errors).max()
     assert error < 1.0
     np.testing.assert_allclose(found.standard_errors, whole.standard_errors, rtol=0.1)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Counts the fits of rows that are held."""
+    from fisherfit.estimators import streaming
+
+    counted, made = [], streaming.report
+
+    def report(model, family, data, likelihood):
+        counted.append(likelihood.observations)
+        return made(model, family, data, likelihood)
+
+    monkeypatch.setattr(streaming, "report", report)
+    return counted
+
+
+@pytest.mark.filterwarnings("ignore::fisherfit.SeparationWarning")
+def test_batches_that_are_separated_are_not_fitted_every_time(fits):
+    """Sorted by the response: nothing is determined for long, and the work stays linear in the rows."""
+    X, y = rows("binomial", 20_000)
+    order = np.argsort(y, kind="stable")
+    X, y = X[order], y[order]
+    half = int((y == 0.0).sum()) // 100 * 100
+    model = ff.GLM("binomial")
+    stream_to(model, X[:half], y[:half])
+    assert sum(fits) < 25 * half
+    assert len(fits) < 60
+    waiting = pickle.loads(pickle.dumps(model))
+    for each in (model, waiting):  # a result that is asked for is that of all rows
+        assert each.result_.nobs == half
+        assert each.predict(X[:2]).max() < 1e-3
+        assert each.separation_
+    with pytest.warns(ff.ConvergenceWarning, match="rows come in an order"):
+        stream_to(model, X[half:], y[half:])
+    assert not model.converged_
+    assert not model.result_.converged
+    assert model.result_.nobs == 20_000
+    assert not hasattr(model, "alpha_")
+
+
+def stream_to(model, X, y, size=100):
+    for first in range(0, len(y), size):
+        model.partial_fit(X[first : first + size], y[first : first + size])
 
 
 def test_first_batches_of_few_rows():
@@ -198,9 +242,69 @@ def test_missing_rows_are_counted():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"cov_type": "HC0"}, {"bounds": {"x0": (0, None)}}, {"weight_type": "probability"}, {"bias_reduction": "mean"}],
+    [
+        {"cov_type": "HC3"},
+        {"cov_type": "HAC"},
+        {"cov_type": "cluster(CR3)"},
+        {"constraints": "x0 = x1"},
+        {"bounds": {"x0": (0, None)}},
+        {"weight_type": "probability"},
+        {"bias_reduction": "mean"},
+    ],
 )
 def test_what_needs_all_rows_is_refused(settings):
     X, y = rows("poisson", 50)
     with pytest.raises(ff.InputError, match="partial_fit"):
         ff.GLM("poisson", **settings).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("family", ["poisson", "normal", "negative_binomial", "gamma"])
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "opg", "cluster", "cluster(CR0)"])
+def test_robust_standard_errors(family, kind):
+    """From outer products added up at the estimates of their time; responses spread more than the model says."""
+    X, y = rows(family, 12_000)
+    rng = np.random.default_rng(5)
+    group = np.arange(y.size) // 6
+    if kind.startswith("cluster"):
+        X[:, 0] = X[group * 6, 0]
+        shift = np.exp(0.5 * rng.normal(size=group[-1] + 1))[group]
+        y = y + np.log(shift) if family == "normal" else np.ceil(y * shift) if family != "gamma" else y * shift
+    w = rng.uniform(0.5, 2.0, y.size)
+    more = {"groups": np.char.add("g", group.astype(str))} if kind.startswith("cluster") else {}
+    model = ff.GLM(family, cov_type=kind)
+    found = stream(model, X, y, 300, sample_weight=w, **more)
+    whole = ff.GLM(family, cov_type=kind).fit(X, y, sample_weight=w, **more).result_
+    np.testing.assert_allclose(found.standard_errors, whole.standard_errors, rtol=0.04)
+    assert found.cov_type == whole.cov_type
+    plain = ff.GLM(family).fit(X, y, sample_weight=w).result_
+    if kind.startswith("cluster"):
+        assert found.standard_errors[0] > 1.2 * plain.standard_errors[0]
+
+
+def test_robust_standard_errors_of_rows_that_are_held_are_exact():
+    X, y = rows("poisson", 600)
+    table, group = pd.DataFrame(X, columns=list("abcd")), np.arange(600) // 5
+    table["clinic"] = group
+    for kind, more in (("HC1", {}), ("cluster", {"groups": "clinic"})):
+        columns = table if more else table[list("abcd")]
+        model = ff.GLM("poisson", cov_type=kind)
+        for first in range(0, 600, 100):
+            model.partial_fit(columns.iloc[first : first + 100], y[first : first + 100], **more)
+        whole = ff.GLM("poisson", cov_type=kind).fit(columns, y, **more).result_
+        np.testing.assert_allclose(model.result_.standard_errors, whole.standard_errors, rtol=1e-9)
+        assert list(model.feature_names_in_) == list("abcd")
+
+
+def test_groups_must_be_whole_within_a_batch():
+    X, y = rows("poisson", 300)
+    group = np.arange(300) // 7
+    model = ff.GLM("poisson", cov_type="cluster").partial_fit(X[:100], y[:100], groups=group[:100])
+    before = model.result_
+    with pytest.raises(ff.InputError, match="group 14 was in an earlier batch"):
+        model.partial_fit(X[100:200], y[100:200], groups=group[100:200])
+    with pytest.raises(ff.InputError, match="needs groups="):
+        model.partial_fit(X[105:200], y[105:200])
+    assert model.result_ is before
+    assert model.partial_fit(X[105:203], y[105:203], groups=group[105:203]).result_.nobs == 198
+    with pytest.raises(ff.InputError, match="leave them out"):
+        ff.GLM("poisson").partial_fit(X, y, groups=group)

@@ -363,6 +363,35 @@ class Run:
         )
 
 
+def test_a_trace_of_few_steps_beside_thousands_has_no_negative_ones():
+    few, many = Run("natural", [3.0, 0.5, 0.0]), Run("gradient", np.linspace(3.0, 0.1, 2000))
+    ax = ff.plots.trace([few, many], "gap")
+    ax.figure.canvas.draw()
+    assert ax.get_xscale() == "symlog"
+    assert -0.5 <= ax.get_xlim()[0] <= 0.0
+    assert ax.get_xlim()[1] >= 1999
+    shown = [label.get_text() for label in ax.get_xticklabels() if label.get_text()]
+    assert shown[:3] == ["0", "5", "10"]
+    assert "1000" in shown
+
+
+def test_paths_in_panels_that_share_an_axis_are_whole():
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, sharey=True)
+    low, high = Run("low", [0.0, 1.0, 2.0]), Run("high", [-9.0, -4.0, 0.0])
+    ff.plots.paths(low, loglik=lambda a, b: -(a**2) - b**2, ax=left)
+    ff.plots.paths(high, loglik=lambda a, b: -(a**2) - b**2, ax=right)
+    figure.canvas.draw()
+    for ax, run in ((left, low), (right, high)):
+        for limits, name in ((ax.get_xlim(), "a"), (ax.get_ylim(), "b")):
+            assert limits[0] < run.history[name].min()
+            assert limits[1] > run.history[name].max()
+        (contours,) = (c for c in ax.collections if isinstance(c, mpl.contour.ContourSet))
+        top = max(path.vertices[:, 1].max() for path in contours.get_paths() if len(path.vertices))
+        assert top > 0.7 * ax.get_ylim()[1], "the contours cover the panel, which has grown"
+
+
 def test_paths_and_traces():
     fast, slow = Run("scoring", [3.0, 0.5, 0.0]), Run("gradient", [3.0, 2.0, 1.0, 0.5])
     ax = ff.plots.paths([fast, slow], loglik=lambda a, b: -(a**2) - b**2)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..blocks import Categorical, Design, make_design
+from ..clusters import Clusters
 from ..errors import InputError, InputTypeError
 from ..families import Family
 from ..held import _AllRead
@@ -31,6 +32,8 @@ class Rows:
     offset: np.ndarray | None
     whole: bool
     dropped: int
+    codes: np.ndarray | None = None
+    labels: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ class Columns:
     named: tuple[str | None, str | None]
     response: str
     formula: str | None
+    groups: str | None = None
 
     @property
     def n_features(self) -> int:
@@ -61,7 +65,7 @@ class Columns:
 
 def read_first(
     model: Any, family: Family, link: Link, X: Any, y: Any, sample_weight: Any, offset: Any, exposure: Any,
-    levels: Mapping[str, Any] | None,
+    levels: Mapping[str, Any] | None, groups: Any = None,
 ) -> tuple[Columns, Rows]:  # fmt: skip
     """Choose the columns and learn their terms from the first batch, and from the levels that are named."""
     table = _read(X)
@@ -79,23 +83,26 @@ def read_first(
     else:
         if not table.names and not table.is_frame:
             raise InputError(f"Found array with 0 feature(s) (shape=({table.n}, 0)) while a minimum of 1 is required.")
-        skip = [v for v in (*named, sample_weight) if isinstance(v, str)]
+        skip = [v for v in (*named, sample_weight, groups) if isinstance(v, str)]
         chosen = choose_columns(table, bool(model.fit_intercept), skip)
         if not chosen.needed and not model.fit_intercept:
             raise InputError("the model has no column and no intercept; pass columns or fit_intercept=True")
         response = str(getattr(y, "name", None) or "y")
-    found = read_rows(chosen, model.formula, family, link, table, model.missing, y, sample_weight, offset, exposure)
+    read = _labels(groups, table)
+    found = read_rows(chosen, model.formula, family, link, table, model.missing, y, sample_weight, offset, exposure,
+                      absent=_unlabelled(read, model.missing))  # fmt: skip
     total = _weights(model, found)
     some = None if (total > 0).all() else total > 0
     terms = chosen.learn(*_with_levels(found.table, some, levels, chosen.needed))
     design = terms.design(found.table, some, checked=True)
-    columns = Columns(chosen, terms, design, table.names, table.is_frame, named, response, model.formula)
-    return columns, _rows(model, family, found, total, design)
+    columns = Columns(chosen, terms, design, table.names, table.is_frame, named, response, model.formula,
+                      groups if isinstance(groups, str) else None)  # fmt: skip
+    return columns, _rows(model, family, found, total, design, read)
 
 
 def read_next(
     model: Any, family: Family, link: Link, columns: Columns, X: Any, y: Any, sample_weight: Any, offset: Any,
-    exposure: Any,
+    exposure: Any, groups: Any = None,
 ) -> Rows:  # fmt: skip
     """Read a later batch as the first one was read."""
     table = _read(X)
@@ -105,14 +112,17 @@ def read_next(
     if columns.formula is None and not table.is_frame and len(table.names) != columns.n_features:
         raise InputError(f"X has {len(table.names)} features, but {type(model).__name__} is expecting "
                          f"{columns.n_features} features as input: the first batch had as many")  # fmt: skip
-    named = [v for v in (*columns.named, sample_weight) if isinstance(v, str)]
+    groups = columns.groups or groups
+    named = [v for v in (*columns.named, sample_weight, groups) if isinstance(v, str)]
     wanted = [name for name in columns.table_names if name not in named]
     if columns.formula is None and table.is_frame and [n for n in table.names if n not in named] != wanted:
         more = [name for name in table.names if name not in columns.table_names]
         lacking = [name for name in columns.table_names if name not in table.names]
         raise InputError(f"The feature names should match those that were passed during fit: {_named(more, lacking)}")
+    read = _labels(groups, table)
     found = read_rows(columns.chosen, columns.formula, family, link, table, model.missing, y, sample_weight,
-                      columns.named[0] or offset, columns.named[1] or exposure)  # fmt: skip
+                      columns.named[0] or offset, columns.named[1] or exposure,
+                      absent=_unlabelled(read, model.missing))  # fmt: skip
     total = _weights(model, found)
     some = None if (total > 0).all() else total > 0
     try:
@@ -122,7 +132,19 @@ def read_next(
             raise
         raise InputError(f"{error}; give the first call of partial_fit all of them, "
                          "levels={'column': [...]}") from None  # fmt: skip
-    return _rows(model, family, found, total, design)
+    return _rows(model, family, found, total, design, read)
+
+
+def _labels(groups: Any, table: Table) -> Any:
+    if groups is None:
+        return None
+    from ..groups import read_labels  # brings pandas
+
+    return read_labels(groups, table)
+
+
+def _unlabelled(read: Any, missing: str) -> np.ndarray | None:
+    return None if read is None else Clusters((np.asarray(read.codes),)).absent(missing)
 
 
 def _named(more: list[str], lacking: list[str]) -> str:
@@ -155,7 +177,12 @@ def _weights(model: Any, found: Any) -> np.ndarray:
     return total
 
 
-def _rows(model: Any, family: Family, found: Any, total: np.ndarray, design: Design) -> Rows:
+def _rows(model: Any, family: Family, found: Any, total: np.ndarray, design: Design, read: Any = None) -> Rows:
+    codes, labels = None, ()
+    if read is not None:
+        codes = np.asarray(read.codes if found.kept is None else read.codes[found.kept], np.int64)
+        present, codes = np.unique(codes, return_inverse=True)
+        labels = tuple(read.index[present].tolist())
     whole = found.whole and whole_counts(family, found, total, model.weight_type)
     width = design.dense_width - int(design.intercept)
     parts = [np.asarray(a, float).reshape(design.n, -1) for a in design.dense]
@@ -164,7 +191,7 @@ def _rows(model: Any, family: Family, found: Any, total: np.ndarray, design: Des
         replace(design, dense=() if dense is None else (dense,)), own(found.y),
         None if found.trials is None else own(found.trials), own(found.weight), total,
         None if found.offset is None else own(found.offset), whole,
-        0 if found.kept is None else int((~found.kept).sum()),
+        0 if found.kept is None else int((~found.kept).sum()), codes, labels,
     )  # fmt: skip
 
 
@@ -231,8 +258,12 @@ def joined(parts: list[Rows]) -> Rows:
     weight = together("weight")
     present = None if (weight > 0.0).all() else weight > 0.0
     design = make_design(first.names, n, first.intercept, dense, categorical, first.position, present)
+    codes = None
+    if parts[0].codes is not None:  # groups are whole within a batch
+        before = np.cumsum([0, *(len(part.labels) for part in parts)]).tolist()
+        codes = np.concatenate([part.codes + first for part, first in zip(parts, before, strict=False)])
     return Rows(design, together("y"), together("trials"), together("user_weight"), weight, together("offset"),
-                all(part.whole for part in parts), sum(part.dropped for part in parts))  # fmt: skip
+                all(part.whole for part in parts), sum(part.dropped for part in parts), codes)  # fmt: skip
 
 
 __all__ = ["Columns", "Rows", "joined", "read_first", "read_next"]

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..blocks import Design, constant_design, without_rows
 from ..coordinates import congruent
+from ..covtypes import read_cov_type
 from ..dispersion import base_terms
 from ..errors import BoundaryWarning, InputError
 from ..families import ExponentialDispersion, Family, NegativeBinomial
@@ -27,6 +28,7 @@ from ..optimize.online import implicit_update
 from ..result import Certificate
 from ..separation import Separation
 from .batch_rows import Rows
+from .meat import Meat, robust
 from .report import Report
 
 CLEARLY = 4.0  # standard errors by which alpha is above 0 where its logarithm is what is estimated
@@ -65,6 +67,15 @@ class Filter:
     observed: np.ndarray
     expected: np.ndarray
     sums: Sums
+    first: tuple[np.ndarray, np.ndarray]  # the estimate of the rows that were held, and their observed information
+    meat: Meat | None = None
+    moved: float = 0.0  # the farthest that the estimate has been from the first, d'Jd with the first J
+    before: float = 0.0  # the same without the last batch
+
+    @property
+    def ordered(self) -> bool:
+        """True where the estimate moved farther than rows in random order move it."""
+        return self.moved > far(self.theta.size)
 
     def update(self, model: Any, family: Family, rows: Rows, threads: int) -> Filter:
         """The state after a batch."""
@@ -93,7 +104,19 @@ class Filter:
             together = self.observed + expected
         sums = add(self.sums, model, family, part, rows, value(found.theta), pearson)
         sums = replace(sums, objective=sums.objective - found.lost, pearson=sums.pearson + 2.0 * found.lost)
-        return replace(self, theta=found.theta, observed=together, expected=self.expected + expected, sums=sums)
+        d, meat = found.theta - self.first[0], Meat.of(model, part, found.theta, rows.codes)
+        if meat is not None and self.meat is not None:
+            meat = self.meat + meat
+        return replace(self, theta=found.theta, observed=together, expected=self.expected + expected, sums=sums,
+                       meat=meat, moved=max(self.moved, float(d @ self.first[1] @ d)), before=self.moved)  # fmt: skip
+
+
+def far(size: int) -> float:
+    """A squared distance, in standard errors of a part of a sample, that the whole is hardly ever at.
+
+    It is at the most distributed about as chi-squared, with as many degrees of freedom as parameters.
+    """
+    return 2.0 * size + 60.0
 
 
 def begin(
@@ -124,7 +147,8 @@ def begin(
             return None
     before = Sums(eta0=eta0, batches=batches - 1)
     sums = add(before, model, family, part, rows, float(part.evaluate(theta, VALUE).loglik), pearson)
-    return Filter(kernels, without_rows(design, 0), theta, observed, expected, sums)
+    return Filter(kernels, without_rows(design, 0), theta, observed, expected, sums, (theta, observed),
+                  Meat.of(model, part, theta, rows.codes))  # fmt: skip
 
 
 def likelihood_of(model: Any, kernels: Kernels, rows: Rows, threads: int) -> Likelihood:
@@ -204,6 +228,13 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
         covariance[np.ix_(free, free)] = factor.inverse()
     scale, inner = congruent(design, np.where(np.isnan(covariance), 0.0, covariance))
     covariance = phi * (scale[:, None] * inner * scale)
+    name = model.cov_type if state.kernels.has_fisher or state.meat is not None else "observed"
+    if state.meat is not None and factor is not None:
+        matrix, name = robust(
+            read_cov_type(model.cov_type), state.meat, factor.inverse(), free, phi, sums.nobs, p + int(has_alpha)
+        )
+        scale, inner = congruent(design, matrix)
+        covariance = scale[:, None] * inner * scale
     covariance[~free, :] = covariance[:, ~free] = np.nan
     coefficients = np.concatenate([design.to_user(state.theta[:p]), state.theta[p:]])
     with np.errstate(all="ignore"):
@@ -225,6 +256,13 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
     extra = len(family.parameters) - 1 + int(family.has_dispersion and estimated)
     notes.append((f"fitted to {sums.batches} batches, one after the other, which differs from a fit to all rows by "
                   "what is of third order in the distance that the estimate has moved", UserWarning))  # fmt: skip
+    if state.ordered:
+        from ..errors import ConvergenceWarning  # brings scikit-learn, whose warning it is
+
+        text = (f"the estimate has moved by {np.sqrt(state.moved):.0f} standard errors of the rows that were held "
+                "first: the rows come in an order, and what is fitted to them batch by batch is not what all of them "
+                "at once would give; shuffle them, or use fit")  # fmt: skip
+        notes.append((text, UserWarning if state.before > far(state.theta.size) else ConvergenceWarning))
     result = {
         "names": names, "coefficients": coefficients, "covariance": covariance, "standard_errors": bse,
         "family": repr(family) if family.fields else family.name,
@@ -233,15 +271,18 @@ def report_of(model: Any, family: Family, state: Filter, response: str) -> Repor
         "null_deviance": -2.0 * null_objective, "pearson_chi2": sums.pearson, "dispersion": phi, "dispersion_ml": ml,
         "dispersion_method": estimator if estimated else "fixed", "nobs": sums.nobs, "rank": p,
         "n_params": float("nan") if quasi or not sums.whole else float(p + extra), "df_resid": df_resid,
-        "use_t": estimated, "certificate": Certificate.of(float("nan"), names, coefficients, bse), "converged": True,
-        "n_iter": sums.batches, "cov_type": model.cov_type if state.kernels.has_fisher else "observed",
+        "use_t": estimated, "certificate": Certificate.of(float("nan"), names, coefficients, bse),
+        "converged": not state.ordered,
+        "n_iter": sums.batches, "cov_type": name,
         "weight_type": model.weight_type, "intercept": design.intercept,
         "positive": tuple(n for n, kind in list(family.parameters.items())[1:] if kind in ("positive", "nonnegative")),
         "dropped_rows": sums.dropped, "notes": tuple(message for message, _ in notes), "response": response,
         "bias_reduction": None,
     }  # fmt: skip
     notes = [(text, kind) for text, kind in notes if kind is not UserWarning]
-    return Report(coefficients, result, True, sums.batches, 0, [], Separation(np.zeros(0, bool)), boundary, notes)
+    return Report(
+        coefficients, result, not state.ordered, sums.batches, 0, [], Separation(np.zeros(0, bool)), boundary, notes
+    )
 
 
 def _loglik(family: Family, sums: Sums, objective: float, phi: float) -> float:

@@ -79,7 +79,7 @@ def renyi_divergence(p: Distribution, q: Distribution, order: float) -> float:
     Parameters
     ----------
     p, q : Distribution
-        Of one family, or of two whose responses are of one kind.
+        As for `kl_divergence`.
     order : float
         Positive and finite.
 
@@ -136,7 +136,7 @@ def symmetrised_kl(p: Distribution, q: Distribution) -> float:
     Parameters
     ----------
     p, q : Distribution
-        Of one family, or of two whose responses are of one kind.
+        As for `kl_divergence`.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def bhattacharyya(p: Distribution, q: Distribution) -> float:
     Parameters
     ----------
     p, q : Distribution
-        Of one family, or of two whose responses are of one kind.
+        As for `kl_divergence`.
 
     Returns
     -------
@@ -180,7 +180,7 @@ def hellinger(p: Distribution, q: Distribution) -> float:
     Parameters
     ----------
     p, q : Distribution
-        Of one family, or of two whose responses are of one kind.
+        As for `kl_divergence`.
 
     Returns
     -------

@@ -23,6 +23,7 @@ from ..families import (
     VonMises,
 )
 from ..families.dispersed import Dispersed
+from .declared import declared
 from .models import BinomialCount, NormalScale
 
 __all__ = ["Form", "form_of"]
@@ -71,7 +72,16 @@ def form_of(family: Any) -> Form | None:
     for kind, made in by_type.items():
         if isinstance(family, kind):
             return made()
-    return None
+    own = declared(family)
+    if own is None:
+        return None
+    return Form(
+        lambda *theta: tuple(own.natural(*theta).tolist()),
+        lambda *theta: tuple(own.moments(theta)[0].tolist()),
+        own.from_natural,
+        own.from_expectation,
+        lambda *natural: own.at(own.from_natural(*natural) or ()),
+    )
 
 
 def _positive(mean: float) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .._jit import is_own
 from ..errors import InputError
 from ..families import Family, get_family
 from .distribution import Distribution, as_distribution, of
@@ -27,7 +28,8 @@ def natural_parameters(family: Any, theta: Any = None) -> Array:
 
     They are those of T(y) = y for the families of a mean alone; of (y, y^2) for the normal, (log y, y) for the gamma,
     (y, 1 / y) for the inverse Gaussian with their dispersion; of (log y, log(1 - y)) for the beta and (cos y, sin y)
-    for the von Mises family.
+    for the von Mises family. A family of one's own declares them, by formulas ``natural(*theta)`` and
+    ``sufficient(y)`` that return as many numbers as it has parameters; the other maps are then found numerically.
 
     Parameters
     ----------
@@ -43,7 +45,8 @@ def natural_parameters(family: Any, theta: Any = None) -> Array:
     Raises
     ------
     InputError
-        For a family that is not exponential in its parameters (Student t, negative binomial with alpha).
+        For a family that is not exponential in its parameters (Student t, negative binomial with alpha), or that
+        declares what its log-density is not.
 
     Examples
     --------
@@ -105,10 +108,7 @@ def from_natural(family: Any, natural: Any) -> Distribution:
     Distribution(Normal().with_dispersion(), mu=3, phi=4)
     """
     found, values = _sized(family, natural, "natural")
-    theta = _form(found).from_natural(*values)
-    if theta is None:
-        raise InputError(f"natural: {_shown(values)} lies outside the natural parameters of the {found.name} family")
-    return of(found, theta)
+    return of(found, _inside(found, values))
 
 
 def from_expectation(family: Any, expectation: Any) -> Distribution:
@@ -116,8 +116,8 @@ def from_expectation(family: Any, expectation: Any) -> Distribution:
 
     Parameters
     ----------
-    family : str, Family or type
-        Two numbers for a family of a mean alone choose it with its dispersion.
+    family
+        As for `from_natural`.
     expectation : sequence of float
         The means of T(y).
 
@@ -144,14 +144,12 @@ def from_expectation(family: Any, expectation: Any) -> Distribution:
 
 
 def log_partition(family: Any, natural: Any) -> float:
-    """The log-partition function A at natural parameters.
+    """The log-partition function A at natural parameters; of a declared family up to a constant.
 
     Parameters
     ----------
-    family : str, Family or type
-        Two numbers for a family of a mean alone choose it with its dispersion.
-    natural : sequence of float
-        The natural parameters.
+    family, natural
+        As for `from_natural`.
 
     Returns
     -------
@@ -164,16 +162,25 @@ def log_partition(family: Any, natural: Any) -> float:
     1.0
     """
     found, values = _sized(family, natural, "natural")
-    form = _form(found)
-    if form.from_natural(*values) is None:
-        raise InputError(f"natural: {_shown(values)} lies outside the natural parameters of the {found.name} family")
-    return float(form.log_partition(*values))
+    _inside(found, values)
+    return float(_form(found).log_partition(*values))
+
+
+def _inside(family: Family, values: list[float]) -> tuple[float, ...]:
+    """The parameters of natural ones; an error outside their space."""
+    theta = _form(family).from_natural(*values)
+    if theta is None:
+        raise InputError(f"natural: {_shown(values)} lies outside the natural parameters of the {family.name} family")
+    return theta
 
 
 def _form(family: Family) -> Form:
     form = form_of(family)
     if form is None:
-        raise InputError(f"the {family.name} family has no natural parameters that are known for all its parameters")
+        more = "" if is_own(type(family)) else "; where it is exponential, declare natural(*theta) and sufficient(y)"
+        raise InputError(
+            f"the {family.name} family has no natural parameters that are known for all its parameters{more}"
+        )
     return form
 
 

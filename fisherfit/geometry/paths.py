@@ -3,7 +3,8 @@
 A path is a straight line in coordinates without bounds plus t (1 - t) times Legendre polynomials. Its energy, the
 integral of x'(t)' G x'(t), is least along a geodesic run at constant speed, and is then the length squared. The degree
 is raised until the length no longer falls: convergence is that of polynomials to a smooth function, and an error of
-the path counts only squared.
+the path counts only squared. At each degree the energy is minimised by Newton's method, a few steps from the path of
+the degree before.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.polynomial import legendre
 from scipy import integrate as quad
-from scipy import optimize
 
 from ..errors import InputError
 from ..families import Family
+from ..linalg import cholesky
 from ..links import get_link
+from .batched import batched
 from .distribution import of
 from .information import fisher_by_integral, information
 from .surrogate import Outside, curve, interpolated
@@ -31,6 +33,10 @@ Array = np.ndarray
 DEGREES = (3, 6, 12, 24, 48)
 CLOSE = 1e-9  # the relative change of the length at which the degree is high enough
 WANTED = 1e-6
+QUICK = 1e-7  # a change that would be high enough if the changes of the last degrees go on to shrink as they did
+SETTLED = (1e-5, 1e-8, 1e-11, 1e-11, 1e-11)  # relative changes of the energy below which a step is the last
+NOISE = 1e-8
+MOST = 50  # steps at one degree
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +58,14 @@ def line_between(family: Family, a: float, b: float) -> Callable[[float], float]
         next(iter(family.parameters.values()))
     ])  # fmt: skip
     formula = has_formula(family)
+    fast = None if formula else batched(family)
 
     def speed(x: float) -> float:
         theta, _, slope, _ = link.inverse(x)
-        f = information(family, (theta,)) if formula else fisher_by_integral(of(family, (theta,)), 1e-10)
+        if fast is not None:
+            f = fast.near((theta,), [])[0]
+        else:
+            f = information(family, (theta,)) if formula else fisher_by_integral(of(family, (theta,)), 1e-10)
         return float(np.sqrt(f[0, 0]) * abs(slope))
 
     start, end = (float(link.forward(v)) for v in (a, b))
@@ -76,7 +86,7 @@ def find_geodesic(family: Family, a: tuple[float, ...], b: tuple[float, ...]) ->
     for margin in (1.0, 2.0, 4.0, 8.0):
         try:
             views = views_of(family, a, b, margin)
-            direct = has_formula(family) or len(a) != 2
+            direct = has_formula(family) or len(a) != 2 or views[0].near is not None
             found = [_shortest(view) if direct else _by_interpolant(view) for view in views]
         except Outside:
             continue
@@ -108,14 +118,15 @@ def _by_interpolant(view: View) -> Path | None:
 def _shortest(view: View) -> Path | None:
     """The path of least energy; None where its length has not settled at the highest degree."""
     step, size = view.end - view.start, view.start.size
-    c, before = np.zeros((0, size)), math.inf
-    for degree in DEGREES:
+    c, before, last = np.zeros((0, size)), math.inf, math.inf
+    for degree, settled in zip(DEGREES, SETTLED, strict=True):
         c = np.concatenate([c, np.zeros((degree - c.shape[0], size))])
-        c, energy = _least(view, c)
+        c, energy = _least(view, c, settled)
         length = math.sqrt(energy)
-        if abs(before - length) <= CLOSE * length:
+        change, before, last_but_one = abs(before - length) / length, length, last
+        if change <= CLOSE or (change <= QUICK and change * change <= 0.1 * CLOSE * last_but_one < math.inf):
             break
-        change, before = abs(before - length) / length, length
+        last = change
     else:
         if change > WANTED:
             return None
@@ -128,8 +139,8 @@ def _shortest(view: View) -> Path | None:
     return Path(length, at)
 
 
-def _least(view: View, c: Array) -> tuple[Array, float]:
-    """Coefficients of least energy, from given ones."""
+def _least(view: View, c: Array, settled: float) -> tuple[Array, float]:
+    """Coefficients of least energy, from given ones: Newton's method, damped by the Hessian of a constant metric."""
     degree, size = c.shape
     nodes, weight = legendre.leggauss(2 * degree + 12)
     t, weight = 0.5 * (1.0 + nodes), 0.5 * weight
@@ -137,41 +148,72 @@ def _least(view: View, c: Array) -> tuple[Array, float]:
     step = view.end - view.start
     line = view.start + t[:, None] * step
 
-    def energy(z: Array) -> tuple[float, Array]:
-        c = (inverse @ z).reshape(degree, size)
-        x, v = line + value @ c, step + slope @ c
-        g = view.metric(x)
-        gv = np.einsum("mij,mj->mi", g, v)
-        pull = np.stack([np.einsum("mi,mij,mj->m", v, d, v) for d in _slopes(view, x, g)], axis=-1)
-        gradient = 2.0 * slope.T @ (weight[:, None] * gv) + value.T @ (weight[:, None] * pull)
-        return float(weight @ (v * gv).sum(axis=1)), inverse.T @ gradient.ravel()
+    def energy(c: Array) -> tuple[float, Array]:
+        g, v = view.metric(line + value @ c), step + slope @ c
+        return float(weight @ np.einsum("mi,mij,mj->m", v, g, v)), g
 
-    # coordinates in which the energy of a fixed metric is a sum of squares
-    g = view.metric(line + value @ c)
-    hessian = 2.0 * np.einsum("m,mk,ml,mij->kilj", weight, slope, slope, g).reshape(degree * size, -1)
-    factor = np.linalg.cholesky(hessian)
-    inverse = np.linalg.inv(factor.T)
-    start = factor.T @ c.ravel()
-    size_of = energy(start)[0]
-    found = optimize.minimize(energy, start, jac=True, method="BFGS",
-                              options={"gtol": 1e-7 * math.sqrt(size_of), "maxiter": 300})  # fmt: skip
-    return (inverse @ found.x).reshape(degree, size), float(found.fun)
+    (here, g), damping = energy(c), 0.0
+    for _ in range(MOST):
+        v = step + slope @ c
+        first, second = _derivatives(view, line + value @ c, g, v)
+        pull = np.einsum("mki,mi->mk", first, v)
+        gradient = (2.0 * slope.T @ (weight[:, None] * np.einsum("mij,mj->mi", g, v))
+                    + value.T @ (weight[:, None] * pull)).ravel()  # fmt: skip
+        plain = 2.0 * _outer(weight, slope, slope, g)
+        cross = 2.0 * _outer(weight, slope, value, first.transpose(0, 2, 1))
+        hessian = plain + cross + cross.T + _outer(weight, value, value, second)
+        while damping < 1e6:
+            factor = cholesky(hessian + damping * plain)
+            d = None if factor is None else factor.solve(gradient)
+            if d is not None:
+                there = c - d.reshape(degree, size)
+                gain = 0.5 * float(gradient @ d)
+                if gain <= settled * here:
+                    return there, energy(there)[0]
+                now, metric = energy(there)
+                if now <= here - 1e-3 * gain:
+                    break
+                if gain <= NOISE * here:  # the metric is not known well enough to tell
+                    return c, here
+            damping = max(4.0 * damping, 0.1)
+        else:
+            break
+        c, here, g = there, now, metric
+        damping = 0.1 * damping if damping > 0.01 else 0.0
+    return c, here
 
 
-def _slopes(view: View, x: Array, g: Array) -> list[Array]:
-    """Derivatives of the metric in every coordinate, by differences of fourth order."""
-    out = []
-    for k in range(x.shape[1]):
-        h = 3e-3 / np.sqrt(g[:, k, k])
-        h = np.minimum(h, 0.01 * (1.0 + np.abs(x[:, k])))
-        moves = []
-        for times in (-2.0, -1.0, 1.0, 2.0):
-            moved = x.copy()
-            moved[:, k] += times * h
-            moves.append(view.metric(moved))
-        difference = (8.0 * (moves[2] - moves[1]) - (moves[3] - moves[0])) / 12.0
-        out.append(difference / h[:, None, None])
-    return out
+def _outer(weight: Array, left: Array, right: Array, g: Array) -> Array:
+    """Sums over nodes of left_k right_l g_ij, as a matrix of (k, i) and (l, j)."""
+    return np.asarray(
+        np.einsum("mk,ml,mij->kilj", weight[:, None] * left, right, g, optimize=True).reshape(
+            left.shape[1] * g.shape[1], -1
+        )
+    )
+
+
+def _derivatives(view: View, x: Array, g: Array, v: Array) -> tuple[Array, Array]:
+    """d_k G v, of shape (m, K, K), and v' d_k d_l G v, by differences over a thousandth of the length of the metric.
+
+    An error of the first shifts the path, which counts squared; of the second, only the next step.
+    """
+    size = x.shape[1]
+    h = np.minimum(1e-3 / np.sqrt(np.einsum("mkk->mk", g)), 0.01 * (1.0 + np.abs(x)))
+    unit = np.eye(size) * h[:, :, None]
+    pairs = [(k, j) for k in range(size) for j in range(k)]
+    moves = [unit[:, k] for k in range(size)] + [-unit[:, k] for k in range(size)]
+    moves += [unit[:, k] + unit[:, j] for k, j in pairs]
+    images = np.einsum("mrij,mj->mri", view.around(x, g, np.stack(moves, axis=1)), v)
+    up, down, both = images[:, :size], images[:, size : 2 * size], images[:, 2 * size :]
+    first = 0.5 * (up - down) / h[:, :, None]
+    middle = np.einsum("mij,mj->mi", g, v)
+    second = np.empty((len(x), size, size))
+    for k in range(size):
+        second[:, k, k] = np.einsum("mi,mi->m", v, up[:, k] - 2.0 * middle + down[:, k]) / h[:, k] ** 2
+    for i, (k, j) in enumerate(pairs):
+        change = both[:, i] - up[:, k] - up[:, j] + middle
+        second[:, k, j] = second[:, j, k] = np.einsum("mi,mi->m", v, change) / h[:, k] / h[:, j]
+    return first, second
 
 
 def _basis(t: Array, degree: int) -> tuple[Array, Array]:

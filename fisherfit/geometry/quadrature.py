@@ -42,29 +42,37 @@ class Sums:
 
 def integrate(
     densities: Sequence[Distribution], integrand: Callable[[Array, list[Array]], Array],
-    tilt: Sequence[float] | None = None, tolerance: float = 1e-13,
+    tilt: Sequence[float] | None = None, tolerance: float = 1e-13, rule: list[tuple[Array, Array]] | None = None,
+    fast: Any = None,
 ) -> Sums:  # fmt: skip
     """Integrals of a vector-valued function over the responses.
 
     `integrand` takes y of shape (n,) and the log-densities there, and returns (size, n) values. `tilt` are exponents of
     the densities whose product the integrand follows beyond them (those of a Rényi divergence). Panels are halved until
-    the error of each is below `tolerance` times the whole.
+    the error of each is below `tolerance` times the whole. The responses and weights of the rule that this leads to are
+    appended to `rule`, where that is given: it serves densities close by as well. `fast` holds faster forms of a
+    single log-density, `many` for responses and `one` for one of them.
     """
     support, period = common_support(densities)
-    heights: list[Callable[[float], float]] = [bump(p) for p in densities]
+    heights: list[Callable[[float], float]] = [bump(p) for p in densities] if fast is None else [fast.one]
     if tilt is not None:
         heights.append(_tilted(list(zip(tilt, heights, strict=True))))
 
+    def logs_at(y: Array) -> list[Array]:
+        return [log_densities(p, y) for p in densities] if fast is None else [fast.many(y)]
+
     def at(y: Array) -> Array:
-        values = np.atleast_2d(integrand(y, [log_densities(p, y) for p in densities]))
+        values = np.atleast_2d(integrand(y, logs_at(y)))
         return np.where(np.isnan(values), 0.0, values)
 
     with np.errstate(all="ignore"):
         if support.integer:
             y, weight, edges = _counts(support, heights)
+            if rule is not None:
+                rule.append((y, weight))
             if edges.size < 2:
                 return Sums(at(y) @ weight, False)
-            return Sums(at(y) @ weight + _adapt(at, edges, tolerance)[0], False)
+            return Sums(at(y) @ weight + _adapt(at, edges, tolerance, rule)[0], False)
         y_of, log_slope, regions = coordinate(support, period, heights, densities)
         edges = np.unique(np.concatenate([r.edges() for r in regions]))
         if math.isfinite(period):
@@ -77,13 +85,19 @@ def integrate(
             return np.where(values == 0.0, 0.0, values * slope)
 
         edges = _apart(edges)
-        total, scale = _adapt(lifted, edges, tolerance)
+        panels: list[tuple[Array, Array]] | None = None if rule is None else []
+        total, scale = _adapt(lifted, edges, tolerance, panels)
         grows = False
         if not math.isfinite(period):
-            total, grows = _beyond(lifted, edges, total, scale, tolerance)
-        atoms = _atoms(support, densities, lambda f: _adapt(f, edges, 1e-7)[0], y_of, log_slope)
+            total, grows = _beyond(lifted, edges, total, scale, tolerance, panels)
+        if rule is not None and panels is not None:
+            rule.extend((np.asarray(y_of(z)), w * np.exp(log_slope(z))) for z, w in panels)
+        mass = lambda: _adapt(lambda z: np.exp(logs_at(y_of(z))[0] + log_slope(z))[None], edges, 1e-7)[0]  # noqa: E731
+        atoms = _atoms(support, heights[0], mass)
         if atoms.size:
             total = total + at(atoms).sum(axis=1)
+            if rule is not None:
+                rule.append((atoms, np.ones(atoms.size)))
         return Sums(total, grows)
 
 
@@ -106,8 +120,14 @@ def _apart(edges: Array) -> Array:
     return np.asarray(edges[keep])
 
 
-def _adapt(function: Callable[[Array], Array], edges: Array, tolerance: float) -> tuple[Array, Array]:
-    """Integrals over all panels, which are halved where they have not settled, and of the absolute values."""
+def _adapt(
+    function: Callable[[Array], Array], edges: Array, tolerance: float, rule: list[tuple[Array, Array]] | None = None,
+    whole: Array | float = 0.0,
+) -> tuple[Array, Array]:  # fmt: skip
+    """Integrals over all panels, which are halved where they have not settled, and of the absolute values.
+
+    `whole` are absolute values of the integrals that these panels are a part of.
+    """
     low, high = edges[:-1], edges[1:]
     out = scale = np.zeros(1)
     for level in range(14):
@@ -118,10 +138,13 @@ def _adapt(function: Callable[[Array], Array], edges: Array, tolerance: float) -
         if level == 0:
             out, scale = np.zeros(fine.shape[0]), size.sum(axis=1)
         error = size * np.minimum(1.0, (200.0 * np.abs(fine - rough) / np.where(size > 0.0, size, 1.0)) ** 1.5)
-        halve = (error > tolerance * scale[:, None]).any(axis=0) & np.isfinite(fine).all(axis=0)
+        halve = (error > tolerance * np.maximum(scale, whole)[:, None]).any(axis=0) & np.isfinite(fine).all(axis=0)
         if level == 13 or halve.sum() > 4000:
             halve[:] = False
         out = out + fine[:, ~halve].sum(axis=1)
+        if rule is not None:
+            kept = z.reshape(low.size, -1)[~halve]
+            rule.append((kept.ravel(), (half[~halve, None] * KRONROD).ravel()))
         if not halve.any():
             break
         middle = 0.5 * (low + high)[halve]
@@ -130,8 +153,9 @@ def _adapt(function: Callable[[Array], Array], edges: Array, tolerance: float) -
 
 
 def _beyond(
-    function: Callable[[Array], Array], edges: Array, total: Array, scale: Array, tolerance: float
-) -> tuple[Array, bool]:
+    function: Callable[[Array], Array], edges: Array, total: Array, scale: Array, tolerance: float,
+    rule: list[tuple[Array, Array]] | None = None,
+) -> tuple[Array, bool]:  # fmt: skip
     """The integrals with what lies beyond the first panels, where the integrand dies away more slowly than a density.
 
     Panels grow by a factor of e, as those of sinh do. True beside them where the integrals do not settle.
@@ -139,7 +163,7 @@ def _beyond(
     for end, step in ((edges[-1], edges[-1] - edges[-2]), (edges[0], edges[0] - edges[1])):
         before, rising = np.zeros(total.size), 0
         for _ in range(600):
-            part, size = _adapt(function, np.sort([end, end + step]), tolerance)
+            part, size = _adapt(function, np.sort([end, end + step]), tolerance, rule, scale)
             if not np.isfinite(part).all():
                 return total + part, True
             total = total + part
@@ -174,17 +198,14 @@ def _counts(support: Support, heights: list[Callable[[float], float]]) -> tuple[
     return y, weight, _apart(edges)
 
 
-def _atoms(
-    support: Support, densities: Sequence[Distribution], integral: Callable[..., Array], y_of: Any, log_slope: Any
-) -> Array:
+def _atoms(support: Support, height: Callable[[float], float], mass: Callable[[], Array]) -> Array:
     """Closed ends of the support that have probabilities of their own, where the density alone falls short of 1."""
     ends = [
         (v, closed) for v, closed in ((support.lower, not support.lower_open), (support.upper, not support.upper_open))
     ]
-    found = [v for v, closed in ends if closed and math.isfinite(v) and math.isfinite(bump(densities[0])(v))]
+    found = [v for v, closed in ends if closed and math.isfinite(v) and math.isfinite(height(v))]
     if not found:
         return np.empty(0)
-    p = densities[0]
-    mass = float(integral(lambda z: np.exp(log_densities(p, y_of(z)) + log_slope(z))[None])[0])
-    masses = [math.exp(bump(p)(v)) for v in found]
-    return np.array(found if abs(mass + sum(masses) - 1.0) < abs(mass - 1.0) else [])
+    without = float(mass()[0])
+    masses = [math.exp(height(v)) for v in found]
+    return np.array(found if abs(without + sum(masses) - 1.0) < abs(without - 1.0) else [])

@@ -8,18 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import single_threaded_blas
 from ..errors import InputError
-from .model import Model, as_model, read_start
+from ..families import Family
+from .arguments import as_model, check_limits, read_start
+from .model import Model
 from .outcome import OptimizeResult, Record, Stop, finish, recording
 from .stochastic import check_batch_size, epochs
-from .view import View, make_view
+from .view import LARGEST, View, make_view
 
 LOOKS = 1.1  # iterations grow by this factor from one look at the decrement to the next
 
 _SHARED = """
     Parameters
     ----------
-    loglik, start, data, score, information, quantile, sample, fisher
+    loglik, start, data, score, information, quantile, sample, fvp, fisher
         As for :func:`natural_gradient`; the information serves the certificate alone.
     learning_rate : float
         {rate}
@@ -65,7 +68,7 @@ class _Adam:
 
 
 def gradient_descent(
-    loglik: Callable[..., Any] | Model,
+    loglik: Callable[..., Any] | Model | Family | str,
     start: Any,
     data: Any = (),
     *,
@@ -73,6 +76,7 @@ def gradient_descent(
     information: Callable[..., Any] | None = None,
     quantile: Callable[..., Any] | None = None,
     sample: Callable[..., Any] | None = None,
+    fvp: Callable[..., Any] | None = None,
     fisher: str | None = None,
     learning_rate: float = 0.1,
     max_iter: int = 1000,
@@ -93,13 +97,13 @@ def gradient_descent(
     >>> ff.optimize.gradient_descent(loglik, [0.0], (y,), learning_rate=0.9).x.round(6)
     array([0.693147])
     """
-    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample)
+    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample, fvp=fvp)
     return _run("gradient_descent", model, start, fisher, _Descent(_positive("learning_rate", learning_rate)), max_iter,
                 tol, callback, progress, path, batch_size, random_state)  # fmt: skip
 
 
 def adam(
-    loglik: Callable[..., Any] | Model,
+    loglik: Callable[..., Any] | Model | Family | str,
     start: Any,
     data: Any = (),
     *,
@@ -107,6 +111,7 @@ def adam(
     information: Callable[..., Any] | None = None,
     quantile: Callable[..., Any] | None = None,
     sample: Callable[..., Any] | None = None,
+    fvp: Callable[..., Any] | None = None,
     fisher: str | None = None,
     learning_rate: float = 0.01,
     betas: tuple[float, float] = (0.9, 0.999),
@@ -133,7 +138,7 @@ def adam(
     >>> ff.optimize.adam(loglik, [0.0], (y,), learning_rate=0.1).x.round(4)
     array([0.6931])
     """
-    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample)
+    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample, fvp=fvp)
     if not (len(betas) == 2 and all(0.0 <= b < 1.0 for b in betas)):
         raise InputError(f"betas must be two numbers of at least 0 and below 1, got {betas!r}")
     rule = _Adam(_positive("learning_rate", learning_rate), (float(betas[0]), float(betas[1])), _positive("eps", eps))
@@ -154,12 +159,17 @@ def _positive(name: str, value: Any) -> float:
     return float(value)
 
 
+@single_threaded_blas()
+@np.errstate(all="ignore")
 def _run(
     method: str, model: Model, start: Any, fisher: str | None, rule: Any, max_iter: int, tol: float, callback: Any,
     progress: Any, path: bool | None, batch_size: Any, random_state: Any,
 ) -> OptimizeResult:  # fmt: skip
+    check_limits(max_iter, tol)
     theta = read_start(model, start)
-    view = make_view(model, theta, fisher, "dense", None, None)
+    free = theta.size > LARGEST and callable(model.score) and fisher in (None, "observed")
+    free = free and (fisher == "observed" or not model.knows_expected(theta))  # certified by differences of the score
+    view = make_view(model, theta, fisher, "matrix_free" if free else "dense", None, None)
     with recording(callback, progress, path, theta.size, model.n) as record:
         if batch_size is not None:
             rng, size = np.random.default_rng(random_state), check_batch_size(batch_size, model.n)

@@ -9,83 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, InputTypeError
+from ..errors import InputError
 from .derivatives import complex_step, hessian, jacobian
 from .expected import by_quantiles, by_samples
-from .structures import is_structured
+from .structures import Products, is_structured
 
 KINDS = ("expected", "observed", "empirical")
-
-
-def per_row(function: Callable[..., float]) -> Callable[..., np.ndarray]:
-    """A log-density of one row, ``function(theta, *row) -> float``, as one of all rows.
-
-    A function that Numba has compiled is called in a compiled loop, any other in a Python loop.
-
-    Parameters
-    ----------
-    function : callable
-        Takes the parameters and one number (or one row) of every array of the data.
-
-    Returns
-    -------
-    callable
-        ``loglik(theta, *data) -> array of shape (n,)``
-
-    Examples
-    --------
-    >>> import math, numpy as np, fisherfit as ff
-    >>> loglik = ff.optimize.per_row(lambda theta, y: -theta[0] + y * math.log(theta[0]) - math.lgamma(y + 1))
-    >>> loglik(np.array([2.0]), np.array([0.0, 1.0, 3.0])).round(4)
-    array([-2.    , -1.3069, -1.7123])
-    """
-    if hasattr(function, "py_func"):
-        return _compiled_loop(function)
-
-    def loglik(theta: np.ndarray, *data: Any) -> np.ndarray:
-        return np.array([function(theta, *row) for row in zip(*data, strict=True)])
-
-    return loglik
-
-
-def _compiled_loop(function: Any) -> Callable[..., np.ndarray]:
-    import numba
-
-    def make(size: int) -> Any:
-        row = _row(0, size, numba.njit)
-
-        @numba.njit
-        def loop(theta, data):
-            out = np.empty(len(data[0]))
-            for i in range(out.size):
-                out[i] = function(theta, *row(data, i))
-            return out
-
-        return loop
-
-    loops: dict[int, Any] = {}
-
-    def loglik(theta: np.ndarray, *data: Any) -> np.ndarray:
-        if len(data) not in loops:
-            loops[len(data)] = make(len(data))
-        return np.asarray(loops[len(data)](theta, data))
-
-    return loglik
-
-
-def _row(k: int, size: int, compiled: Any) -> Any:
-    """(data[k][i], ..., data[size - 1][i]) of a tuple of arrays: compiled code has no loop over such tuples."""
-    if k == size - 1:
-
-        def row(data, i):
-            return (data[k][i],)
-    else:
-        tail = _row(k + 1, size, compiled)
-
-        def row(data, i):
-            return (data[k][i],) + tail(data, i)  # noqa: RUF005  (Numba has no starred tuple displays)
-
-    return compiled(row)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +41,8 @@ class Model:
     sample : callable, optional
         ``sample(theta, rng, *data) -> data``: the data with a response drawn from the model: the expected information
         by simulation, with the same random numbers at all parameters.
+    fvp : callable, optional
+        ``fvp(theta, v, *data)``: the product of the information with a vector, in place of `information`.
     draws : int, default 100
         How many such samples.
     seed : int, default 0
@@ -132,6 +63,7 @@ class Model:
     information: Callable[..., Any] | None = None
     quantile: Callable[..., Any] | None = None
     sample: Callable[..., Any] | None = None
+    fvp: Callable[..., Any] | None = None
     draws: int = 100
     seed: int = 0
     _known: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -141,6 +73,11 @@ class Model:
         """Number of rows: the length of the data, 1 without any."""
         return next((int(a.shape[0]) for a in self.data if getattr(a, "shape", ())), 1)
 
+    @property
+    def has_formulas(self) -> bool:
+        """True where scores are formulas though no function for them is given."""
+        return False
+
     def take(self, rows: np.ndarray) -> Model:
         """The model on some of its rows; numbers among the data are left alone."""
         part = [a[rows] if getattr(a, "shape", ()) else a for a in self.data]
@@ -149,6 +86,9 @@ class Model:
     def on(self, *data: Any) -> Model:
         """The model on other data."""
         return replace(self, data=tuple(data), _known={})
+
+    def check_size(self, theta: np.ndarray) -> None:
+        """Refuse parameters of another number; only a family knows how many it has."""
 
     def _call(self, theta: np.ndarray) -> Any:
         """What `loglik` returns, kept for the last theta: one call serves the log-likelihood and its derivatives."""
@@ -165,7 +105,8 @@ class Model:
 
     def total(self, theta: np.ndarray) -> float:
         """The log-likelihood; minus infinity where it is not a number."""
-        value = float(np.real(self.rows(theta).sum()))
+        with np.errstate(all="ignore"):
+            value = float(np.real(self.rows(theta).sum()))
         return value if value == value else -np.inf
 
     def scores(self, theta: np.ndarray) -> np.ndarray:
@@ -179,7 +120,8 @@ class Model:
     def score_at(self, theta: np.ndarray) -> np.ndarray:
         """The score."""
         found = self._scores(theta)
-        return found.sum(axis=0) if found.ndim == 2 else found
+        with np.errstate(all="ignore"):
+            return found.sum(axis=0) if found.ndim == 2 else found
 
     def _scores(self, theta: np.ndarray) -> np.ndarray:
         value = self._call(theta)
@@ -209,6 +151,8 @@ class Model:
         elif self.information is not None:
             with np.errstate(all="ignore"):
                 out = self.information(theta, *self.data)
+        elif self.fvp is not None:
+            return self._by_products(theta)
         else:
             return None
         if is_structured(out):
@@ -219,11 +163,24 @@ class Model:
                              "over the rows")  # fmt: skip
         return out
 
+    def _by_products(self, theta: np.ndarray) -> Products:
+        here, fvp = theta.copy(), self.fvp
+        assert fvp is not None
+
+        def product(v: np.ndarray) -> np.ndarray:
+            with np.errstate(all="ignore"):
+                out = np.asarray(fvp(here, v, *self.data), float)
+            if out.shape != here.shape:
+                raise InputError(f"fvp returns shape {out.shape}; it must be ({here.size},), as its second argument")
+            return out
+
+        return Products(product, here.size)
+
     def knows_expected(self, theta: np.ndarray) -> bool:
         """True where the expected information can be had."""
         value = self._call(theta)
         inside = isinstance(value, tuple) and value[2] is not None
-        return inside or not (self.information is None and self.quantile is None and self.sample is None)
+        return inside or any(f is not None for f in (self.information, self.fvp, self.quantile, self.sample))
 
     def expected(self, theta: np.ndarray) -> Any:
         """The information as given, or E ss' by quadrature or simulation."""
@@ -234,7 +191,7 @@ class Model:
             return by_quantiles(self, self.quantile, theta)
         if self.sample is not None:
             return by_samples(self, self.sample, theta)
-        raise InputError("the expected information is needed: give information=, quantile= or sample=, or choose "
+        raise InputError("the expected information is needed: give information=, fvp=, quantile= or sample=, or choose "
                          "fisher='observed'")  # fmt: skip
 
     def observed(self, theta: np.ndarray) -> np.ndarray:
@@ -244,43 +201,26 @@ class Model:
             return np.asarray(0.5 * (out + out.T))
         return -hessian(lambda t: float(np.sum(self._plain(t))), theta)
 
+    def observed_products(self, theta: np.ndarray) -> Products:
+        """The same by its products alone: differences of the score along a vector, to about ten digits."""
+        scale = max(1.0, float(np.abs(theta).max()))
+
+        def product(v: np.ndarray) -> np.ndarray:
+            size = float(np.abs(v).max())
+            if not size > 0.0:
+                return np.zeros_like(v)
+            out = np.zeros_like(v)
+            for times, weight in ((1.0, 2.0 / 3.0), (2.0, -1.0 / 12.0)):  # an error of the fourth order in h
+                h = times * 1e-3 * scale / size
+                out -= weight * (self.on(*self.data).score_at(theta + h * v) - self.score_at(theta - h * v))
+            return out * (size / (1e-3 * scale))
+
+        return Products(product, theta.size)
+
     def empirical(self, theta: np.ndarray) -> np.ndarray:
         """Sum of ss' over rows: it is no curvature away from the maximum of a true model."""
         s = self.scores(theta)
         return s.T @ s
 
 
-def as_model(loglik: Any, data: Any, **more: Any) -> Model:
-    """The model that an optimiser was given, as such or in parts."""
-    if isinstance(loglik, Model):
-        if data or any(value is not None for value in more.values()):
-            raise InputTypeError("a Model was given, and data or derivatives beside it; put them into the Model")
-        return loglik
-    if not callable(loglik):
-        raise InputTypeError(f"loglik must be a function of (theta, *data) or a Model, got {type(loglik).__name__}")
-    score = more.get("score")
-    if not (score is None or score == "complex" or callable(score)):
-        raise InputError(f"score must be a function of (theta, *data) or 'complex', got {score!r}")
-    data = tuple(data) if isinstance(data, (tuple, list)) else (data,)
-    return Model(loglik, tuple(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in data), **more)
-
-
-def read_start(model: Model, start: Any) -> np.ndarray:
-    """The parameters to begin at, checked."""
-    theta = np.atleast_1d(np.array(start, float))
-    if theta.ndim != 1 or not np.all(np.isfinite(theta)):
-        raise InputError(f"start must be a list of finite numbers, got {start!r}")
-    value = model._call(theta)
-    if isinstance(value, tuple) and len(value) != 3:
-        raise InputError(f"loglik returns {len(value)} values; it must return an array, a number, or the three values "
-                         "loglik, score and information")  # fmt: skip
-    rows = model.rows(theta)
-    if rows.ndim > 1 or (rows.ndim == 1 and rows.size != model.n):
-        raise InputError(f"loglik returns an array of shape {rows.shape}; it must be a number, or have one value for "
-                         f"each of the {model.n} rows")  # fmt: skip
-    if not np.isfinite(model.total(theta)):
-        raise InputError(f"the log-likelihood at start is {float(rows.sum())}; begin where it is finite")
-    return theta
-
-
-__all__ = ["Model", "as_model", "per_row", "read_start"]
+__all__ = ["KINDS", "Model"]

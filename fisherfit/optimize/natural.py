@@ -7,20 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import single_threaded_blas
 from ..choices import one_of
 from ..errors import InputError
+from ..families import Family
 from ..solver import natural_gradient as solve
-from .model import Model, as_model, read_start
+from .arguments import as_model, check_limits, read_start
+from .model import Model
 from .outcome import OptimizeResult, Record, Stop, finish, recording
-from .steps import ascend, rule_of
+from .steps import FLOOR, ascend, backtracking, endless, rule_of
 from .stochastic import online_epochs
 from .view import View, ViewedProblem, make_view
 
 STEPS = ("full", "fixed", "kl", "damped", "backtracking")
 
 
+@single_threaded_blas()
+@np.errstate(all="ignore")
 def natural_gradient(
-    loglik: Callable[..., Any] | Model,
+    loglik: Callable[..., Any] | Model | Family | str,
     start: Any,
     data: Any = (),
     *,
@@ -28,6 +33,7 @@ def natural_gradient(
     information: Callable[..., Any] | None = None,
     quantile: Callable[..., Any] | None = None,
     sample: Callable[..., Any] | None = None,
+    fvp: Callable[..., Any] | None = None,
     fisher: str | None = None,
     structure: str = "dense",
     step: str = "full",
@@ -36,6 +42,7 @@ def natural_gradient(
     damping: float | None = None,
     blocks: Any = None,
     rank: int | None = None,
+    shape: tuple[int, int] | None = None,
     max_iter: int = 100,
     tol: float = 1e-20,
     callback: Callable[[int, np.ndarray, float], Any] | None = None,
@@ -49,9 +56,10 @@ def natural_gradient(
 
     Parameters
     ----------
-    loglik : callable or Model
+    loglik : callable, Model or family
         ``loglik(theta, *data)``; see :class:`~fisherfit.optimize.Model` for what it may return, and for `score`,
-        `information`, `quantile` and `sample`.
+        `information`, `quantile`, `sample` and `fvp`. A family, by name or as an object, takes ``data=(y,)`` or
+        ``(y, X)``; see :func:`~fisherfit.optimize.family_model`.
     start : array of shape (p,)
         Where to begin.
     data : tuple of arrays
@@ -61,13 +69,16 @@ def natural_gradient(
         elsewhere; eigenvalues that are negative are turned), or the sum of ss' over rows, which is no curvature away
         from the maximum of a true model and is offered for comparison.
     structure : {"dense", "block", "diagonal", "kronecker", "low_rank", "matrix_free"}, default "dense"
-        What is kept of it: all; the `blocks`, lists of parameters; the diagonal; two factors; the `rank` eigenvalues
-        farthest from 1 in coordinates where the diagonal is 1; or products alone, with conjugate gradients.
+        What is kept of it: all; the `blocks`, lists of parameters; the diagonal; the two factors that `information`
+        returns, or those of the nearest Kronecker product for parameters that are a matrix of shape `shape`; the
+        `rank` eigenvalues farthest from 1 in coordinates where the diagonal is 1; or products alone, with conjugate
+        gradients, from `fvp`, from Products, or from differences of `score` with fisher="observed".
     step : {"full", "fixed", "kl", "damped", "backtracking"}, default "full"
-        "full" and "backtracking": F^-1 s, or a shorter step where that does not increase the likelihood. "fixed":
-        `learning_rate` times F^-1 s. "kl": of constant KL divergence `kl`, sqrt(2 kl / s'F^-1 s) F^-1 s, and never
-        longer than the full step. "damped": (F + lambda diag F)^-1 s, lambda by the ratio of the actual to the
-        predicted increase (Levenberg, 1944), from `damping` on.
+        "full" and "backtracking": F^-1 s, or a shorter step where that does not increase the likelihood or where the
+        approximation of F overshoots. "fixed": `learning_rate` times F^-1 s. "kl": of constant KL divergence `kl`,
+        sqrt(2 kl / s'F^-1 s) F^-1 s, and never longer than the best step along that line. "damped":
+        (F + lambda diag F)^-1 s, lambda by the ratio of the actual to the predicted increase (Levenberg, 1944), from
+        `damping` on.
     learning_rate : float, default 1
         Of step="fixed" or with `batch_size`.
     kl : float, optional
@@ -120,11 +131,17 @@ def natural_gradient(
     >>> found.converged, np.exp(found.x).round(3), found.standard_errors.round(4)
     (True, array([1.535, 3.063]), array([0.0246, 0.0217]))
     """
-    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample)
-    theta = read_start(model, start)
+    model = as_model(loglik, data, score=score, information=information, quantile=quantile, sample=sample,
+                     fvp=fvp)  # fmt: skip
     one_of("step", step, STEPS)
-    view = make_view(model, theta, fisher, structure, blocks, rank)
+    check_limits(max_iter, tol)
+    theta = read_start(model, start)
+    view = make_view(model, theta, fisher, structure, blocks, rank, shape)
     if batch_size is not None:
+        if step not in ("full", "fixed") or kl is not None or damping is not None:
+            raise InputError(
+                f"step={step!r} is for all rows at once; with batch_size leave it out, or give learning_rate"
+            )
         with recording(callback, progress, path, theta.size, model.n) as record:
             return online_epochs(
                 view, theta, batch_size, forgetting, learning_rate, max_iter, tol, random_state, record
@@ -158,6 +175,10 @@ def _by_the_solver(view: View, theta: np.ndarray, max_iter: int, tol: float, rec
         decrement, covariance = view.certify(before[0])
         return finish("natural_gradient", before[0], view.model.total(before[0]), "callback", decrement, covariance,
                       record)  # fmt: skip
+    if found.converged and found.decrement > tol and _slowly(found.history) and len(record.rows) > 1:
+        record.drop()  # linear convergence looks like rounding to the solver: go on with a rule that knows it
+        left = max_iter - len(record.rows)
+        return ascend("natural_gradient", view, found.point, view.metric, backtracking, left, tol, record)
     last, at = found.theta, view.model.total(found.theta)
     if not np.isfinite(at) or at < found.evaluation.loglik - 1e-6 * (1.0 + abs(at)):
         last, at = found.point, found.evaluation.loglik
@@ -165,12 +186,24 @@ def _by_the_solver(view: View, theta: np.ndarray, max_iter: int, tol: float, rec
         record.add(last, at, found.decrement, np.nan, float(np.linalg.norm(found.evaluation.score)))
     elif record.keep:
         record.path[-1] = last.copy()
-    factor, covariance = found.factor, None
+    reason, decrement = found.reason, found.decrement
+    if reason == "converged":
+        if decrement <= FLOOR and endless(found.step, found.theta):
+            reason, decrement = "diverging", np.inf
+        elif view.fisher == "observed" and view.structure != "matrix_free" and np.isinf(view.certify(last)[0]):
+            reason, decrement = "singular", np.inf  # steps turn negative curvatures, and may end where there are some
+    factor, covariance = (found.factor if reason == "converged" else None), None
     if factor is not None and hasattr(factor, "inverse"):
         covariance = factor.inverse()
     elif factor is not None and hasattr(found.evaluation.information, "dense") and theta.size <= 1000:
         covariance = view.certify(last)[1]
-    return finish("natural_gradient", last, at, found.reason, found.decrement, covariance, record)
+    return finish("natural_gradient", last, at, reason, decrement, covariance, record)
+
+
+def _slowly(decrements: tuple[float, ...]) -> bool:
+    """True where the last decrement did not fall by a factor of four: that may be rounding, or an information that is
+    no curvature."""
+    return len(decrements) > 1 and decrements[-1] >= 0.25 * decrements[-2]
 
 
 def _kl(before: tuple[np.ndarray, Any] | None, there: np.ndarray) -> float:

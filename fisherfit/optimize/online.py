@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from .._threads import single_threaded_blas
 from ..errors import InputError
 from ..linalg import cholesky
-from .model import Model, read_start
+from .arguments import check_rows, read_start, where
+from .model import Model
 from .view import make_view, positive
 
 HELD = 20  # rows for every parameter that are held at first
+GROWN = 1.1  # rows held beyond that are fitted again when there are so many times more
 CONDITION = 1e-10  # reciprocal condition of a well-conditioned information, its diagonal 1
 ENOUGH = 1e-14  # decrement at which the steps on one batch end
 
@@ -82,7 +85,8 @@ class OnlineNaturalGradient:
     learning rate of 1/t (Ollivier, 2018, Electronic Journal of Statistics 12, 2930-2961).
 
     The first rows are held, and fitted exactly, until there are `hold` of them and the information is
-    well-conditioned; from then on no row is kept.
+    well-conditioned; from then on no row is kept. Where more rows than that do not determine the parameters, they are
+    fitted again when they have grown by a tenth.
 
     Parameters
     ----------
@@ -156,6 +160,7 @@ class OnlineNaturalGradient:
         self.information = np.zeros((self.x.size, self.x.size))
         self.loglik, self.n = 0.0, 0
         self._rows: list[tuple[Any, ...]] | None = []
+        self._fitted = 0
         if information is not None:
             self.information = np.array(information, float)
             if self.information.shape != (self.x.size, self.x.size) or cholesky(self.information) is None:
@@ -179,6 +184,8 @@ class OnlineNaturalGradient:
         """Roots of the diagonal of F^-1."""
         return np.asarray(np.sqrt(np.diag(self.covariance)))
 
+    @single_threaded_blas()
+    @np.errstate(all="ignore")
     def update(self, *batch: Any) -> None:
         """Learn from a batch of rows, given as the data of the model.
 
@@ -188,9 +195,10 @@ class OnlineNaturalGradient:
             For rows that the model cannot be evaluated on; nothing is changed.
         """
         model = self.model.on(*(np.asarray(a) if isinstance(a, (list, tuple)) else a for a in batch))
-        if not math.isfinite(model.total(self.x)) and self._rows is None:
-            raise InputError("the log-likelihood of the batch is not finite at the parameters so far; look for a row "
-                             "that the model rules out")  # fmt: skip
+        check_rows(model.data)
+        if self._rows is None and not math.isfinite(model.total(self.x)):
+            raise InputError("the log-likelihood of the batch is not finite at the parameters so far"
+                             f"{where(model, self.x)}; leave out what the model rules out")  # fmt: skip
         if self._rows is not None:
             self._first(model)
             return
@@ -212,10 +220,14 @@ class OnlineNaturalGradient:
 
         assert self._rows is not None
         rows = [*self._rows, batch.data]
+        n = sum(self.model.on(*part).n for part in rows)
+        if self.hold < n < GROWN * self._fitted:  # the work stays linear in the rows where they say little for long
+            self._rows, self.n = rows, n
+            return
         model = self.model.on(*(_joined(parts) for parts in zip(*rows, strict=True)))
         theta = read_start(model, self.x)
         found = natural_gradient(model, theta, fisher=self.fisher)
-        self._rows, self.n = rows, model.n
+        self._rows, self.n, self._fitted = rows, model.n, model.n
         if not found.converged or not np.all(np.isfinite(found.x)):
             return
         view = make_view(model, theta, self.fisher, "dense", None, None)

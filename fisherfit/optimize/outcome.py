@@ -37,6 +37,7 @@ class Record:
     rows: list[tuple[float, ...]] = field(default_factory=list)
     path: list[np.ndarray] = field(default_factory=list)
     began: float = field(default_factory=time.perf_counter)
+    _silent: bool = False
 
     def add(self, theta: np.ndarray, loglik: float, decrement: float, kl: float, norm: float) -> None:
         """A step was made: where it led, and how far it was."""
@@ -44,10 +45,20 @@ class Record:
         self.rows.append((iteration, loglik, decrement, kl, norm, time.perf_counter() - self.began))
         if self.keep:
             self.path.append(theta.copy())
+        if self._silent:
+            self._silent = False
+            return
         if self.loud is not None:
             self.loud(iteration, loglik, decrement)
         if self.callback is not None and self.callback(iteration, theta.copy(), loglik):
             raise Stop
+
+    def drop(self) -> None:
+        """Forget the last step, which is about to be added again, and has been heard of."""
+        self.rows.pop()
+        if self.keep:
+            self.path.pop()
+        self._silent = True
 
 
 @contextmanager
@@ -76,8 +87,9 @@ class OptimizeResult:
     converged : bool
         True where the decrement met the tolerance.
     reason : str
-        "converged", "max_iter", "stalled" (no step increases the likelihood), "diverging" (it is no number any more),
-        "singular" (the information is) or "callback" (it asked for the end).
+        "converged", "max_iter", "stalled" (no step increases the likelihood), "diverging" (it is no number any more, or
+        rises for ever towards infinite parameters), "singular" (the information is, or has negative eigenvalues: a
+        ridge, or a saddle point; begin elsewhere) or "callback" (it asked for the end).
     certificate : Certificate
         How far x can be from the maximum, in standard errors, by the information at the end.
     covariance : array of shape (p, p), or None

@@ -14,7 +14,8 @@ from .outcome import OptimizeResult, Record, Stop, finish
 from .view import View
 
 KL_PER_ROW = 0.1
-FLOOR = 1e-12  # decrement below which one that no longer falls is rounding
+FLOOR = 1e-12  # decrement above which rounding is not looked for
+SHORT = 0.5  # of the goal, where the approximate decrement has met it and the true one has not
 Move = tuple[np.ndarray, float]
 
 
@@ -27,6 +28,11 @@ class Here:
     score: np.ndarray
     metric: Any
 
+    @property
+    def slack(self) -> float:
+        """What rounding may do to a difference of log-likelihoods."""
+        return 64.0 * float(np.finfo(float).eps) * (1.0 + abs(self.loglik))
+
 
 Rule = Callable[[View, Here, np.ndarray], np.ndarray | None]
 
@@ -37,25 +43,50 @@ def fixed(rate: float) -> Rule:
 
 
 def constant_kl(kl: float) -> Rule:
-    """The longest step of KL divergence kl, to second order, or the full step where that is shorter.
+    """The longest step of KL divergence kl, to second order, or the best one along the line where that is shorter.
 
-    The solution of max s'd subject to 1/2 d'Fd = kl: its Lagrangian gives d = sqrt(2 kl / s'F^-1 s) F^-1 s.
+    The solution of max s'd subject to 1/2 d'Fd = kl: its Lagrangian gives d = sqrt(2 kl / s'F^-1 s) F^-1 s. The
+    length is measured by all of F, where the direction comes from an approximation of it. A step that long at which the
+    likelihood is lower than before, as where F is an observed information far from the maximum, is halved.
     """
 
-    def step(view: View, here: Here, natural: np.ndarray) -> np.ndarray:
-        return min(1.0, math.sqrt(2.0 * kl / float(here.score @ natural))) * natural
+    def step(view: View, here: Here, natural: np.ndarray) -> np.ndarray | None:
+        length, gain = float(natural @ here.metric.product(natural)), float(here.score @ natural)
+        t = min(gain / length, math.sqrt(2.0 * kl / length)) if length > 0.0 else 1.0
+        for _ in range(60):
+            if view.model.total(here.theta + t * natural) >= here.loglik - here.slack:
+                return t * natural
+            t *= 0.5
+        return None
 
     return step
 
 
 def backtracking(view: View, here: Here, natural: np.ndarray) -> np.ndarray | None:
-    """The step, halved until the likelihood increases as much as its slope promises (Armijo, 1966)."""
-    gain, t = float(here.score @ natural), 1.0
-    slack = 64.0 * np.finfo(float).eps * abs(here.loglik)
+    """The step, shortened until the likelihood increases as much as its slope promises (Armijo, 1966).
+
+    Where the promise is within rounding of the log-likelihood, the slope at the end of the step decides: what is left
+    of it must not be steeper downhill than four fifths of what it was uphill (Hager & Zhang, 2005, SIAM Journal on
+    Optimization 16, 170-192). A step by an approximation of F is too long by a factor, and would else be repeated
+    for ever; all of F, whose products are known, says by how much.
+    """
+    gain, length = float(here.score @ natural), float(natural @ here.metric.product(natural))
+    t = gain / length if length > 1.01 * gain > 0.0 else 1.0
     for _ in range(60):
-        if view.model.total(here.theta + t * natural) >= here.loglik + 1e-4 * t * gain - slack:
-            return t * natural
-        t *= 0.5
+        there = here.theta + t * natural
+        value = view.model.total(there)
+        if 1e-3 * t * gain > here.slack:
+            if value >= here.loglik + 1e-4 * t * gain:
+                return t * natural
+            t *= 0.5
+            continue
+        if value >= here.loglik - here.slack:
+            slope = float(view.model.score_at(there) @ natural)
+            if slope >= -0.8 * gain:
+                return t * natural
+            t *= max(0.1, gain / (gain - slope))
+        else:
+            t *= 0.5
     return None
 
 
@@ -66,17 +97,21 @@ class Damped:
     damping: float
 
     def __call__(self, view: View, here: Here, natural: np.ndarray) -> np.ndarray | None:
-        """A step that increases the likelihood."""
-        slack = 64.0 * np.finfo(float).eps * abs(here.loglik)
+        """A step that increases the likelihood; by all of F, where rounding hides what it does."""
         while self.damping < 1e12:
             d = here.metric.solve(here.score, self.damping)
             if d is not None:
-                predicted = float(here.score @ d) - 0.5 * float(d @ here.metric.product(d))
+                gain = float(here.score @ d)
+                predicted = gain - 0.5 * float(d @ here.metric.product(d))
                 actual = view.model.total(here.theta + d) - here.loglik
-                if actual >= 0.1 * predicted - slack or (predicted <= 0.0 < actual):
-                    if actual > 0.75 * predicted or predicted <= slack:
+                hidden = 1e-3 * gain <= here.slack
+                good = predicted / (0.5 * gain) if hidden and gain > 0.0 else actual / predicted if predicted else 0.0
+                if (hidden and good > 0.1 and actual >= -here.slack) or (
+                    not hidden and (actual >= 0.1 * predicted > 0.0 or predicted <= 0.0 < actual)
+                ):
+                    if good > 0.75:
                         self.damping = max(0.1 * self.damping, 1e-16)
-                    elif actual < 0.25 * predicted:
+                    elif good < 0.25:
                         self.damping *= 4.0
                     return np.asarray(d)
             self.damping *= 10.0
@@ -101,12 +136,23 @@ def rule_of(step: str, learning_rate: float | None, kl: float | None, damping: f
     return Damped(1e-3 if damping is None else float(damping)) if step == "damped" else backtracking
 
 
+def endless(step: np.ndarray, theta: np.ndarray) -> bool:
+    """True where a step of next to no decrement still moves parameters: the likelihood rises towards infinite ones."""
+    return bool(np.any(np.abs(step) > 1e-3 * (1.0 + np.abs(theta))))
+
+
 def ascend(
     method: str, view: View, theta: np.ndarray, metric_at: Callable[[np.ndarray], Any], rule: Rule, max_iter: int,
     tol: float, record: Record,
 ) -> OptimizeResult:  # fmt: skip
-    """Steps by a rule until the decrement meets the tolerance, or no longer falls."""
-    reason, kl, previous = "max_iter", float("nan"), math.inf
+    """Steps by a rule until the decrement meets the tolerance, or is rounding and falls no more.
+
+    Where the metric approximates F the steps are followed by its own decrement, which is cheap, and the run ends by the
+    true one: that is computed when the other has met the goal, which is lowered where it was not enough.
+    """
+    reason, kl, goal, met = "max_iter", float("nan"), tol, False
+    exact = view.structure in ("dense", "matrix_free") and view.fisher != "empirical"
+    least, idle, patience = math.inf, 0, 2 if exact else 8
     loglik = view.model.total(theta)
     try:
         for iteration in range(max_iter + 1):
@@ -118,10 +164,17 @@ def ascend(
                 break
             decrement = float(score @ natural)
             record.add(theta, loglik, decrement, kl, float(np.linalg.norm(score)))
-            if decrement <= tol or (decrement <= FLOOR and decrement >= 0.25 * previous):
-                reason = "converged"
+            met = decrement <= goal
+            if met and not exact and decrement > 0.0:
+                true = view.certify(theta)[0]
+                met = true <= tol
+                if not met and math.isfinite(true):
+                    goal = SHORT * decrement * tol / true
+            idle = idle + 1 if decrement >= least else 0
+            least = min(least, decrement)
+            if met or (least <= FLOOR and idle >= patience):
+                reason = "endless" if decrement <= FLOOR and endless(natural, theta) else "converged"
                 break
-            previous = decrement
             if iteration == max_iter:
                 break
             here = Here(theta, loglik, score, metric)
@@ -138,7 +191,11 @@ def ascend(
     except Stop:
         reason = "callback"
     decrement, covariance = view.certify(theta)
+    if reason == "endless":
+        reason, decrement = "diverging", math.inf
+    if reason == "converged" and math.isinf(decrement):
+        reason = "singular"
     return finish(method, theta, loglik, reason, decrement, covariance, record)
 
 
-__all__ = ["ascend", "rule_of"]
+__all__ = ["FLOOR", "ascend", "backtracking", "endless", "rule_of"]

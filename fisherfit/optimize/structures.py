@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,6 +16,7 @@ from scipy import linalg
 from ..conjugate import conjugate
 from ..errors import InputError
 from ..linalg import cholesky
+from .kronecker import Kronecker, near_kronecker
 
 STRUCTURES = ("dense", "block", "diagonal", "kronecker", "low_rank", "matrix_free")
 PROBES = 30  # random products that a diagonal is estimated from
@@ -86,51 +86,6 @@ class LowRank:
     def product(self, v: np.ndarray) -> np.ndarray:
         """F v."""
         return _product(self.full, v)
-
-
-@dataclass(frozen=True, eq=False)
-class Kronecker:
-    """F = A (x) B, for parameters that are a matrix of shape (len(A), len(B)), row by row.
-
-    Parameters
-    ----------
-    a, b : arrays
-        Symmetric and positive definite.
-
-    Examples
-    --------
-    >>> import numpy as np, fisherfit as ff
-    >>> F = ff.optimize.Kronecker(np.diag([1.0, 2.0]), np.array([[2.0, 1.0], [1.0, 2.0]]))
-    >>> F.solve(np.array([3.0, 3.0, 6.0, 6.0]))
-    array([1., 1., 1., 1.])
-    """
-
-    a: np.ndarray
-    b: np.ndarray
-
-    @cached_property
-    def _parts(self) -> tuple[Any, ...] | None:
-        if not all(np.isfinite(m).all() and np.all(np.diag(m) > 0.0) for m in (self.a, self.b)):
-            return None
-        roots = [np.sqrt(np.diag(m)) for m in (self.a, self.b)]
-        eigen = [np.linalg.eigh(m / d[:, None] / d) for m, d in zip((self.a, self.b), roots, strict=True)]
-        return (np.outer(*roots), eigen) if all(values[0] > 0.0 for values, _ in eigen) else None
-
-    def solve(self, score: np.ndarray, damping: float = 0.0) -> np.ndarray | None:
-        """(F + damping diag F)^-1 score, exactly, from the eigenvectors of the two factors."""
-        if self._parts is None:
-            return None
-        scale, ((la, va), (lb, vb)) = self._parts
-        z = va.T @ (score.reshape(scale.shape) / scale) @ vb
-        return np.asarray((va @ (z / (np.outer(la, lb) + damping)) @ vb.T / scale).ravel())
-
-    def product(self, v: np.ndarray) -> np.ndarray:
-        """F v."""
-        return np.asarray((self.a @ v.reshape(len(self.a), len(self.b)) @ self.b.T).ravel())
-
-    def dense(self) -> np.ndarray:
-        """F as a matrix."""
-        return np.kron(self.a, self.b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,12 +162,19 @@ def is_structured(information: Any) -> bool:
     )
 
 
-def structured(information: Any, structure: str, blocks: Sequence[Sequence[int]] | None, rank: int | None) -> Any:
+def structured(
+    information: Any, structure: str, blocks: Sequence[Sequence[int]] | None, rank: int | None,
+    shape: tuple[int, int] | None = None,
+) -> Any:  # fmt: skip
     """The metric that a structure makes of an information."""
     if structure == "kronecker":
-        if not isinstance(information, Kronecker):
-            raise InputError("structure='kronecker' needs the two factors; let information return Kronecker(A, B)")
-        return information
+        if isinstance(information, Kronecker):
+            return information
+        if shape is None:
+            raise InputError("structure='kronecker' needs the two factors; let information return Kronecker(A, B), or "
+                             "give shape=(rows, columns) of the parameters to have the nearest product")  # fmt: skip
+        near = near_kronecker(information if isinstance(information, np.ndarray) else information.dense(), shape)
+        return near if near is not None else Diagonal(diagonal_of(information), information)
     if structure == "matrix_free":
         if isinstance(information, (np.ndarray, Kronecker)):
             raise InputError("structure='matrix_free' needs products with F; let information return "
@@ -267,6 +229,19 @@ def _product(information: Any, v: np.ndarray) -> np.ndarray:
     return np.asarray(information @ v if isinstance(information, np.ndarray) else information.product(v))
 
 
+def check_shape(structure: str, shape: Any, size: int) -> tuple[int, int] | None:
+    """The rows and columns that the parameters are a matrix of, checked."""
+    if shape is None:
+        return None
+    if structure != "kronecker":
+        raise InputError(f"shape is for structure='kronecker', and structure={structure!r} was given")
+    out = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    if len(out) != 2 or not all(isinstance(k, (int, np.integer)) and k >= 1 for k in out) or out[0] * out[1] != size:
+        raise InputError(f"shape must be two whole numbers whose product is {size}, the number of parameters, got "
+                         f"{shape!r}")  # fmt: skip
+    return int(out[0]), int(out[1])
+
+
 def check_structure(structure: str, blocks: Any, size: int) -> list[list[int]] | None:
     """The blocks of parameters, checked: each in one block."""
     if structure != "block":
@@ -279,4 +254,13 @@ def check_structure(structure: str, blocks: Any, size: int) -> list[list[int]] |
     return out
 
 
-__all__ = ["STRUCTURES", "Kronecker", "Metric", "Products", "check_structure", "is_structured", "structured"]
+__all__ = [
+    "STRUCTURES",
+    "Kronecker",
+    "Metric",
+    "Products",
+    "check_shape",
+    "check_structure",
+    "is_structured",
+    "structured",
+]

@@ -12,9 +12,10 @@ from ..choices import one_of
 from ..errors import InputError
 from ..likelihood import EXPECTED, OBSERVED, SCORE, Evaluation
 from .model import KINDS, Model
-from .structures import STRUCTURES, check_structure, structured
+from .structures import STRUCTURES, check_shape, check_structure, structured
 
 LARGEST = 4096  # parameters up to which the covariance is formed
+WIDEST = 15_000  # and up to which an information that is not given is formed
 
 
 @dataclass(eq=False)
@@ -26,6 +27,7 @@ class View:
     structure: str
     blocks: Sequence[Sequence[int]] | None = None
     rank: int | None = None
+    shape: tuple[int, int] | None = None
 
     def information(self, theta: np.ndarray) -> Any:
         """The information that was chosen; observed information made positive where it is not."""
@@ -35,18 +37,28 @@ class View:
             return self.model.empirical(theta)
         return self._observed(theta)
 
-    def _observed(self, theta: np.ndarray) -> np.ndarray:
+    def _observed(self, theta: np.ndarray) -> Any:
+        if self.structure == "matrix_free":
+            return self.model.observed_products(theta)
         return positive(self.model.observed(theta))
 
     def metric(self, theta: np.ndarray) -> Any:
         """What the steps are solved with."""
-        return structured(self.information(theta), self.structure, self.blocks, self.rank)
+        return structured(self.information(theta), self.structure, self.blocks, self.rank, self.shape)
+
+    def _trusted(self, theta: np.ndarray) -> float:
+        """The reciprocal condition below which an information is rounding: differences of values have eight digits."""
+        model = self.model
+        exact = callable(model.score) or model.score == "complex" or model.has_formulas or model.knows_expected(theta)
+        return 1e-15 if exact or isinstance(model._call(theta), tuple) else 1e-7
 
     def certify(self, theta: np.ndarray) -> tuple[float, np.ndarray | None]:
         """s'F^-1 s at theta by the best information there is, whole, and F^-1; infinite where it has none."""
         model = self.model
         if self.fisher == "expected" or model.given(theta) is not None:
             information = model.expected(theta)
+        elif self.structure == "matrix_free":
+            information = model.observed_products(theta)
         else:
             information = model.observed(theta)
         score = model.score_at(theta)
@@ -58,7 +70,7 @@ class View:
         from ..linalg import cholesky
 
         factor = cholesky(information)
-        if factor is None:
+        if factor is None or factor.reciprocal_condition < self._trusted(theta):
             return np.inf, None
         return float(score @ factor.solve(score)), factor.inverse() if theta.size <= LARGEST else None
 
@@ -80,7 +92,9 @@ def positive(matrix: np.ndarray) -> np.ndarray:
     return np.asarray((vectors * turned) @ vectors.T * scale[:, None] * scale)
 
 
-def make_view(model: Model, theta: np.ndarray, fisher: str | None, structure: str, blocks: Any, rank: Any) -> View:
+def make_view(
+    model: Model, theta: np.ndarray, fisher: str | None, structure: str, blocks: Any, rank: Any, shape: Any = None
+) -> View:
     """The view that the arguments of an optimiser ask for."""
     if fisher is None:
         fisher = "expected" if model.knows_expected(theta) else "observed"
@@ -90,12 +104,19 @@ def make_view(model: Model, theta: np.ndarray, fisher: str | None, structure: st
         model.expected(theta)  # says what is missing
     if fisher == "empirical":
         model.scores(theta)
-    if structure == "matrix_free" and fisher != "expected":
-        raise InputError("structure='matrix_free' needs information= that returns Products; fisher="
-                         f"{fisher!r} makes a matrix")  # fmt: skip
-    if structure in ("kronecker", "matrix_free"):
-        structured(model.expected(theta), structure, None, None)  # says what is missing
-    return View(model, fisher, structure, check_structure(structure, blocks, theta.size), rank)
+    if structure == "matrix_free" and (
+        fisher == "empirical" or (fisher == "observed" and not callable(model.score) and not model.has_formulas)
+    ):
+        raise InputError("structure='matrix_free' needs products: fvp=, or information= that returns Products, or "
+                         f"score= for fisher='observed'; fisher={fisher!r} makes a matrix here")  # fmt: skip
+    if fisher != "expected" and structure != "matrix_free" and theta.size > WIDEST:
+        size = f"{8e-9 * theta.size**2:.0f} GB"
+        raise InputError(f"the information of {theta.size} parameters would be a matrix of {size}; give "
+                         "score= and structure='matrix_free', or information= that returns Products")  # fmt: skip
+    kept = check_structure(structure, blocks, theta.size), rank, check_shape(structure, shape, theta.size)
+    if structure == "kronecker" or (structure == "matrix_free" and fisher == "expected"):
+        structured(model.expected(theta), structure, None, None, kept[2])  # says what is missing
+    return View(model, fisher, structure, *kept)
 
 
 @dataclass(eq=False)
@@ -147,4 +168,4 @@ class ViewedProblem:
         return None, None
 
 
-__all__ = ["View", "ViewedProblem", "make_view"]
+__all__ = ["LARGEST", "View", "ViewedProblem", "make_view"]

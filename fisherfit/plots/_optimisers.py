@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +135,7 @@ def trace(results: Any, what: str = "loglik", against: str = "iteration", ax: Ax
         y = best - y if what == "gap" else y
         shown = np.isfinite(y) & ((y > 0.0) | (what == "loglik"))
         ax.plot(x[shown], y[shown], color=COLOURS[i % len(COLOURS)], linewidth=1.6, marker=MARKERS[i % len(MARKERS)],
-                markersize=4.0, markevery=max(1, int(shown.sum()) // 20), label=label)  # fmt: skip
+                markersize=4.0, markevery=1 if shown.sum() <= 40 else 0.06, label=label)  # fmt: skip
     if what != "loglik":
         ax.set_yscale("log")
     words = {"loglik": "log-likelihood", "decrement": "decrement s′F⁻¹s", "gap": "nats below the best log-likelihood"}
@@ -142,7 +143,7 @@ def trace(results: Any, what: str = "loglik", against: str = "iteration", ax: Ax
     ax.set_xlabel("step" if against == "iteration" else "seconds")
     longest = max(len(run) for run in runs.values())
     if against == "iteration" and longest > 50 * min(len(run) for run in runs.values()):
-        ax.set_xscale("symlog", linthresh=10.0)  # few steps beside thousands
+        _few_beside_many(ax, longest)
     ax.legend(frameon=False, fontsize="small")
     return ax
 
@@ -170,9 +171,39 @@ def histories(results: Any) -> dict[str, pd.DataFrame]:
     return out
 
 
+def _few_beside_many(ax: Any, longest: int) -> None:
+    """Ten steps one by one, and thousands by their logarithm."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter
+
+    ax.set_xscale("symlog", linthresh=10.0, linscale=1.0)
+    ax.set_xlim(-0.4, longest * 1.15)  # no step is negative
+    decades = [10.0**k for k in range(1, math.ceil(math.log10(longest)) + 1)]
+    ax.xaxis.set_major_locator(FixedLocator([0.0, 5.0, *decades]))
+    ax.xaxis.set_minor_locator(FixedLocator([*range(10), *(m * d for d in decades for m in range(2, 10))]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+
+
 def _contours(ax: Any, loglik: Callable[[float, float], float], levels: int) -> None:
-    """Contours over the whole plane that the paths span."""
-    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    """Contours over the whole plane that the paths span; drawn again where that grows, by axes that share an edge."""
+    drawn: list[Any] = []
+    window: list[float] = []
+
+    def draw(_: Any = None) -> None:
+        (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+        inside = window and left >= window[0] and right <= window[1] and bottom >= window[2] and top <= window[3]
+        if not inside:
+            window[:] = [left, right, bottom, top]
+            for old in drawn:
+                old.remove()
+            drawn[:] = [_lines(ax, loglik, levels, window)]
+
+    draw()
+    for change in ("xlim_changed", "ylim_changed"):
+        ax.callbacks.connect(change, draw)
+
+
+def _lines(ax: Any, loglik: Callable[[float, float], float], levels: int, window: list[float]) -> Any:
+    left, right, bottom, top = window
     x, y = np.linspace(left, right, 121), np.linspace(bottom, top, 121)
     with np.errstate(all="ignore"):
         height = np.array([[float(loglik(a, b)) for a in x.tolist()] for b in y.tolist()])
@@ -183,6 +214,8 @@ def _contours(ax: Any, loglik: Callable[[float, float], float], levels: int) -> 
     steps = 2.0 ** np.arange(-3.0, levels - 3.0)
     if np.nanmax(below) > steps[-1]:  # the last contour passes through the farthest values
         steps = np.geomspace(0.125, 0.8 * float(np.nanmax(below)), max(levels, 2))
-    ax.contour(x, y, np.ma.masked_invalid(below), levels=steps, colors=GREY, linewidths=0.7, alpha=0.7, zorder=1)
-    ax.set_xlim(left, right)
-    ax.set_ylim(bottom, top)
+    before = ax.dataLim.frozen()
+    lines = ax.contour(x, y, np.ma.masked_invalid(below), levels=steps, colors=GREY, linewidths=0.7, alpha=0.7,
+                       zorder=1)  # fmt: skip
+    ax.dataLim.set(before)  # the limits are those of the paths
+    return lines
