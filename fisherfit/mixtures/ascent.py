@@ -265,9 +265,10 @@ def _next(
 ) -> tuple[np.ndarray, Any, float, float] | None:
     """The next point with its evaluation, mu and the share of a step of EM to try; None where no step goes up."""
     slack = SLACK * (abs(here.loglik) + problem.total)
-    lost = here.complete - here.observed
+    lost, damped = here.complete - here.observed, False
     while True:
-        factor = cholesky(here.observed + mu * lost) if mu < 1.0 else cholesky(here.complete)
+        matrix = _damped(here) if damped else here.observed + mu * lost if mu < 1.0 else here.complete
+        factor = cholesky(matrix)
         if factor is not None:
             step = factor.solve(here.score) * scale
             slope = float(here.score @ step)
@@ -278,17 +279,29 @@ def _next(
                 if usable(there) and gain >= 1e-4 * min(slope, max(expected, 0.0)) - slack:
                     good = gain >= 0.75 * expected - slack
                     fair = gain >= 0.25 * expected - slack
+                    if damped:
+                        return theta + step, there, mu, 1.0
                     if scale < 1.0:
                         return theta + step, there, mu, min(1.0, 4.0 * scale)
                     return theta + step, there, _lower(mu) if good else mu if fair else min(1.0, 2.0 * mu), 1.0
         if mu < 1.0:
             mu = min(1.0, max(4.0 * mu, 1e-4))
-        else:
-            if factor is None:
+            continue
+        scale = 0.25 * scale if factor is not None else 0.0
+        if scale < SHORTEST:
+            if damped or not _natural(here) > FLOOR:
                 return None
-            scale *= 0.25
-            if scale < SHORTEST:
-                return None
+            damped, scale = True, 1.0
+
+
+def _damped(here: Any) -> np.ndarray:
+    """The information of the complete data with so much more that no coordinate's step is far beyond 1.
+
+    For points from which some coordinates have all but no information, and a score: a probability of 1e-20 that rows
+    contradict.
+    """
+    size = np.abs(here.score) + 1e-10 * float(np.abs(np.diag(here.complete)).max(initial=0.0))
+    return np.asarray(here.complete + np.diag(size))
 
 
 def _lower(mu: float) -> float:

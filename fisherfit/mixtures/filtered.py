@@ -19,7 +19,8 @@ from .climbing import Climb, Run
 from .fitting import MixtureFit
 from .mixture import Mixture, MixtureEvaluation
 from .result import MixtureResult
-from .streamed import seen, within
+from .samples import within
+from .streamed import seen
 
 STEPS = 50
 TOL = 1e-14

@@ -12,10 +12,11 @@ from ..errors import BoundaryWarning, DegenerateComponentWarning, InputError, Ra
 from ..linalg import cholesky
 from .approach import approach, scaled
 from .ascent import Ascent, ascend
-from .climbing import SAME, Climb, Run, chosen, climb, halve, in_order, relocated, troubles
+from .climbing import SAME, Atlas, Climb, Run, chosen, climb, halve, in_order, relocated, troubles
 from .mixture import Mixture, MixtureEvaluation
 from .moves import split_and_merge
 from .result import MixtureResult
+from .samples import some_units, within
 from .starts import default_starts
 
 LARGE = 3_000  # units from which starts are made, and followed, on a sample of them
@@ -133,19 +134,22 @@ def climb_large(
     alive = rng.permutation(np.flatnonzero(mixture.weight > 0.0))
     p = mixture.size
     small = p < WIDE and len(alive) <= 2 * METRIC
-    sample = mixture if small else mixture.take(np.sort(alive[: max(METRIC, PER_PARAMETER * p)]))
+    sample = mixture if small else mixture.take(some_units(mixture, alive, max(METRIC, PER_PARAMETER * p)))
     points, hits = (np.stack(starts), 1) if len(starts) else searched(mixture, alive, n_init, rng, max_iter)
+    if small:
+        return followed(mixture, points, hits, max_iter=max_iter, tol=tol, mu=1.0 if len(starts) else 1e-3)
     quick = dearness(mixture) <= CHEAP  # Newton's steps with the information of all units
     begun = theta = points[0]
     history: list[tuple[float, float]] = []
-    if not small:
-        few = sample.take(np.arange(0, sample.units, max(1, sample.units // (PER_MOVE * mixture.mixing.count))))
-        ascent = on_sample(sample, few, points, max_iter, moves=not len(starts) and mixture.mixing.count > 2)
-        begun, theta = points[0] if len(starts) == 1 else ascent.theta, ascent.theta
-        if len(starts) and not np.diff(mixture.loglik(np.stack([begun, theta])))[0] > 0.0:
-            theta = begun
-    if not (small or quick):
-        metric = scaled(ascent.evaluation if theta is ascent.theta else sample.evaluate(theta), sample, mixture)
+    few = sample.take(np.arange(0, sample.units, max(1, sample.units // (PER_MOVE * mixture.mixing.count))))
+    ascent = on_sample(sample, few, points, max_iter, moves=not len(starts) and mixture.mixing.count > 2)
+    theta = end_of(mixture, ascent)
+    begun = points[0] if len(starts) == 1 else theta
+    if len(starts) and not np.diff(mixture.loglik(np.stack([begun, theta])))[0] > 0.0:
+        theta = begun
+    if not quick:
+        same = np.array_equal(theta, ascent.theta)
+        metric = scaled(ascent.evaluation if same else sample.evaluate(theta), sample, mixture)
         theta, history = approach(mixture, metric, theta, tol=DISTANT, max_iter=min(max_iter, PASSES))
         if len(history) > QUICK:
             metric = scaled(sample.evaluate(theta), sample, mixture)
@@ -158,15 +162,36 @@ def climb_large(
         reason = "converged" if factor is not None and decrement <= 1e-9 else "max_iter"
         ascent = Ascent(theta, here, factor, decrement, len(history), reason, tuple(history))
     else:
-        mu = 0.0 if history else 1e-3 if small and not len(starts) else 1.0 if small or theta is begun else 1e-6
-        ascent = ascend(
-            mixture, theta, max_iter=max_iter, tol=tol if small else max(tol, 1e-14), mu=mu, first=len(history)
-        )
+        mu = 0.0 if history else 1.0 if len(starts) and theta is begun else 1e-6
+        ascent = ascend(mixture, theta, max_iter=max_iter, tol=max(tol, 1e-14), mu=mu, first=len(history))
         ascent = replace(ascent, history=(*history, *ascent.history))
+        if ascent.reason in ("stalled", "infeasible"):
+            ascent = afresh(mixture, ascent, max_iter=max_iter, tol=max(tol, 1e-14))
     ordered = in_order(mixture, ascent.theta)
     if not np.array_equal(ordered, ascent.theta):
         ascent = relocated(mixture, ascent, ordered)
     return chosen([Run(ascent, troubles(mixture, ascent), hits)])
+
+
+def followed(mixture: Mixture, points: np.ndarray, hits: int, **options: Any) -> Climb:
+    """From the best points of a sample to the maxima of all units; `hits` starts led to the first one."""
+    atlas = Atlas(mixture)
+    for point in points:
+        atlas.follow(point, **options)
+    found = chosen(atlas.runs)
+    if found.best.ascent.reason in ("stalled", "infeasible"):
+        atlas.add(afresh(mixture, found.best.ascent, max_iter=options["max_iter"], tol=options["tol"]))
+        found = chosen(atlas.runs)
+    best = replace(found.best, hits=hits if found.best is atlas.runs[0] else found.best.hits)
+    return Climb(best, (best, *found.runs[1:]))
+
+
+def afresh(mixture: Mixture, ascent: Ascent, *, max_iter: int, tol: float) -> Ascent:
+    """From the classes at a point that nothing leads up from, the components estimated anew on all units."""
+    z = mixture.posterior(ascent.theta).T
+    z = np.where(np.isfinite(z).all(axis=0), z, 1.0 / len(z))
+    again = ascend(mixture, mixture.start(z), max_iter=max_iter, tol=tol, first=ascent.n_iter)
+    return chosen([Run(run, troubles(mixture, run)) for run in (again, ascent)]).best.ascent
 
 
 def searched(
@@ -178,21 +203,26 @@ def searched(
     leave few ways to begin: a few starts that lead to one maximum are enough there.
     """
     k = mixture.mixing.count
-    first = mixture.take(np.sort(alive[: max(FIRST, PER_COMPONENT * k)]))
+    first = mixture.take(some_units(mixture, alive, max(FIRST, PER_COMPONENT * k)))
     if k == 2 and mixture.size < WIDE:
         starts = default_starts(first, 1, rng, most=FEW_MERGED)
         found = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=SHORT, fewest=4)
         if found.best.hits > 1 and found.best.admissible and sum(run.admissible for run in found.runs) == 1:
-            return found.best.ascent.theta[None], found.best.hits
+            return end_of(mixture, found.best.ascent)[None], found.best.hits
     starts = default_starts(first, min(n_init, 3), rng)
     if mixture.size < WIDE:
         found = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=ROUNDS, moves=1)
         good = [run for run in found.runs if run.admissible][:FINALISTS] or [found.best]
-        return np.stack([run.ascent.theta for run in good]), found.best.hits
+        return np.stack([end_of(mixture, run.ascent) for run in good]), found.best.hits
     points = np.stack(starts)
     for steps, division in ROUNDS:
         points = halve(first, points, steps, max(FINALISTS, int(len(points) / division)))
     return points[:FINALISTS], 1
+
+
+def end_of(mixture: Mixture, ascent: Ascent) -> np.ndarray:
+    """Where an ascent on a sample ended, as a point to begin from with all units."""
+    return within(mixture, ascent.theta, ascent.held)
 
 
 def on_sample(sample: Mixture, few: Mixture, points: np.ndarray, max_iter: int, moves: bool) -> Ascent:
