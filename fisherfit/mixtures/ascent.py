@@ -31,6 +31,7 @@ SHORTEST = 1e-8
 FLAT = 1e-14  # reciprocal condition of the scaled information below which some direction has none
 PATIENCE = 4  # Newton steps whose decrement falls but slowly, before coordinates are taken to run to infinity
 VAST = 1e5  # standard errors beyond so many times a coordinate's size belong to one that runs to infinity
+NOTHING = 1e-9  # nats that nobody misses
 FAR = (36.0, 18.0, 9.0, 4.0)  # how much further they are taken: logarithms and logits, so that nothing is left
 
 
@@ -168,6 +169,9 @@ def ascend(
             if outside.any() and not outside.all():
                 return _holding(problem, theta, outside, n, history, max_iter=max_iter, tol=tol, callback=callback)
             return end("converged" if sharp else "flat")
+        dead = _dead(theta, here) if newton is None else np.zeros(0, bool)
+        if dead.any() and not dead.all():
+            return _holding(problem, theta, dead, n, history, max_iter=max_iter, tol=tol, callback=callback, mu=mu)
         told = None if watch is None else watch(theta, here.loglik)
         if told is not None:
             return end(told)
@@ -209,6 +213,13 @@ def _without_information(theta: np.ndarray, newton: Factor) -> np.ndarray:
         return np.asarray(np.sqrt(np.diag(newton.inverse())) > VAST * (1.0 + np.abs(theta)))
 
 
+def _dead(theta: np.ndarray, here: Any) -> np.ndarray:
+    """Coordinates of which not even the complete data would say anything, and from which nothing is to be gained."""
+    information, size = np.diag(here.complete), 1.0 + np.abs(theta)
+    nothing = (here.score**2 <= NOTHING * information) | (np.abs(here.score) * size <= NOTHING)
+    return np.asarray((information * (VAST * size) ** 2 < 1.0) & nothing)
+
+
 def _natural(here: Any) -> float:
     """The decrement under the information of the complete data, which vanishes at saddles too."""
     factor = cholesky(here.complete)
@@ -242,7 +253,8 @@ def _holding(
     """Climb on in the coordinates that do not run to infinity."""
     free = np.flatnonzero(~running)
     held = Holding(problem, theta, free)
-    found = ascend(held, theta[free], mu=0.0, first=n + 1, **{**options, "max_iter": max(options["max_iter"], n + 1)})
+    options = {"mu": 0.0, **options, "max_iter": max(options["max_iter"], n + 1)}
+    found = ascend(held, theta[free], first=n + 1, **options)
     inner = free[list(found.held)] if found.held else np.empty(0, int)
     everywhere = sorted([*np.flatnonzero(running).tolist(), *inner.tolist()])
     evaluation = found.evaluation.whole if isinstance(found.evaluation, Reduced) else found.evaluation
