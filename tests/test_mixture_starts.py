@@ -1,9 +1,12 @@
 """Default starts: the highest maximum, small components among them, and data on which starts go astray."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import fisherfit as ff
+from fisherfit.mixtures.ascent import ascend
+from fisherfit.mixtures.samples import some_units
 
 
 def trials():
@@ -51,3 +54,96 @@ def test_more_components_than_the_likelihood_has_use_for():
         eight.fit(x, y, groups=data["center"])
     assert eight.result_.llf == pytest.approx(seven.result_.llf, abs=1e-8)
     assert np.diff(eight.intercept_).min() < 1e-3
+
+
+def patients(n, rare, seed, family):
+    """Rows in two classes; `rare` rows each have a level of their own in the regression and in the concomitant."""
+    rng = np.random.default_rng(seed)
+    level = np.array(["a", "b", "c"], object)[rng.choice(3, n, p=[0.5, 0.3, 0.2])]
+    health = np.array(["good", "fair"], object)[rng.choice(2, n, p=[0.7, 0.3])]
+    level[rng.choice(n, rare, replace=False)] = "rare"
+    health[rng.choice(n, rare, replace=False)] = "poor"
+    x = rng.normal(size=n)
+    effect = pd.Series(level).map({"a": 0.0, "b": 0.3, "c": -0.3, "rare": 0.5}).to_numpy()
+    first = rng.random(n) < np.where(health == "good", 0.7, 0.3)
+    eta = np.where(first, 0.5 + 0.8 * x, 2.0 - 0.3 * x) + effect
+    y = rng.poisson(np.exp(eta)).astype(float) if family == "poisson" else eta + 0.7 * rng.normal(size=n)
+    return pd.DataFrame({"y": y, "x": x, "level": level, "health": health})
+
+
+@pytest.mark.parametrize("family", ["poisson", "normal"])
+def test_levels_of_few_rows_do_not_end_a_fit(family):
+    """Five of 50,000 rows: a sample without them has no estimate of their coefficients."""
+    data = patients(50_000, 5, 0, family)
+    found = [
+        ff.MixtureRegressor(
+            family, 2, formula="y ~ x + C(level)", concomitant="~ health", random_state=seed, start=start
+        ).fit(data)
+        for seed, start in ((0, None), (5, None), (0, (data["x"] * (data["y"] - data["y"].mean()) < 0.0).to_numpy(int)))
+    ]
+    for model in found:
+        assert model.converged_
+        assert model.result_.llf == pytest.approx(found[0].result_.llf, rel=1e-11)
+        assert np.isfinite(model.result_.bse).all()
+    named = found[0].result_.bse
+    assert named["C(level)[T.rare][0]"] > 10.0 * named["C(level)[T.b][0]"]
+
+
+def test_two_classes_of_patients_by_any_seed():
+    """302 of 20,190 rows call their health poor; a sample of 600 rows gave fits that ended where they began."""
+    data = ff.datasets.load("randhie")
+    formula = "mdvis ~ lncoins + idp + lpi + fmde + physlm + disea + health"
+    logliks = [
+        ff.MixtureRegressor("poisson", 2, formula=formula, concomitant="~ health", random_state=seed)
+        .fit(data)
+        .result_.llf
+        for seed in range(3)
+    ]
+    np.testing.assert_allclose(logliks, -46956.07659976272, rtol=1e-11)
+
+
+def mixture_of(data, family="normal"):
+    model = ff.MixtureRegressor(family, 2, formula="y ~ x + C(level)", concomitant="~ health")
+    return model._read(data, None, None, None, None, None, None).mixture
+
+
+def test_a_sample_has_rows_of_every_level():
+    data = patients(30_000, 60, 2, "normal")
+    mixture = mixture_of(data)
+    order = np.random.default_rng(0).permutation(mixture.units)
+    units = some_units(mixture, order, 600)
+    assert np.isin(order[:600], units).all()
+    assert 600 < units.size <= 690
+    assert (np.diff(units) > 0).all()
+    for column, level in (("level", "rare"), ("health", "poor")):
+        assert (data[column].to_numpy()[units] == level).sum() >= 40
+    np.testing.assert_array_equal(some_units(mixture, order, mixture.units), np.arange(mixture.units))
+
+
+def test_a_sample_of_groups_has_groups_of_every_level():
+    data = patients(12_000, 3, 3, "normal")
+    groups = np.repeat(np.arange(3_000), 4)
+    model = ff.MixtureRegressor("normal", 2, formula="y ~ x + C(level)")
+    mixture = model._read(data, None, None, None, None, groups, None).mixture
+    order = np.random.default_rng(0).permutation(mixture.units)
+    units = some_units(mixture, order, 200)
+    assert set(groups[data["level"] == "rare"]) <= set(units)
+    assert units.size <= 203
+
+
+def test_the_way_up_begins_where_a_coordinate_has_no_information_and_a_score():
+    """A level's mean of e^-60 in both components, which its rows contradict; and one that nothing contradicts."""
+    data = patients(2_000, 20, 4, "poisson")
+    mixture = mixture_of(data, "poisson")
+    theta = mixture.start(np.stack([data["x"] > 0.0, data["x"] <= 0.0]).astype(float))
+    top = ascend(mixture, theta)
+    assert top.reason == "converged"
+    places = [name == "C(level)[T.rare][0]" for name in mixture.report(top.theta).names]
+    j = int(np.argmax(np.abs(mixture.report(top.theta).jacobian[places.index(True)])))
+    far = top.theta.copy()
+    far[j], far[j + (mixture.components.places[1] - mixture.components.places[0])[0]] = -60.0, -60.0
+    assert np.diag(mixture.evaluate(far).complete)[j] < 1e-20
+    with np.errstate(all="ignore"):
+        again = ascend(mixture, far)
+    assert again.reason == "converged"
+    assert again.evaluation.loglik == pytest.approx(top.evaluation.loglik, rel=1e-12)

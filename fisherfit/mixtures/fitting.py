@@ -21,12 +21,15 @@ from .starts import default_starts
 
 LARGE = 3_000  # units from which starts are made, and followed, on a sample of them
 FIRST = 600  # units of it, at the least
-PER_COMPONENT, PER_PARAMETER = 250, 30  # units of the sample for starts, and of that for the information
+PER_COMPONENT = 250  # or so many for each
+PER_COEFFICIENT, FIRST_AT_MOST = 60, 5_000  # and of regressions for each of their parameters
+PER_PARAMETER = 30  # units of the sample for the information
 METRIC = 20_000  # units of the latter, at the least
 ROUNDS = ((4, 2.0), (8, 2.0), (12, 1.5))  # as in `climbing`: a large sample has fewer maxima
 WIDE = 120  # parameters from which maxima are sought by EM alone
 FINALISTS, LONG = 3, 40  # then so many points make so many more steps
 PER_MOVE, MOVED = 500, 8  # units for a component that moves out of a maximum of the sample are tried on, and steps
+MOVES, FOLLOWED_MOVES = 2, 2  # rounds of moves on all of some units, and how many of a round are followed
 SHORTER = 12  # or so many, before steps with the information of the sample where that costs little
 SHORT, FEW_MERGED = ((3, 2.0), (5, 2.0)), 300  # for two components: rounds, and units merged hierarchically
 PASSES = 60  # steps of EM with a sample's information at the most
@@ -136,12 +139,14 @@ def climb_large(
     small = p < WIDE and len(alive) <= 2 * METRIC
     sample = mixture if small else mixture.take(some_units(mixture, alive, max(METRIC, PER_PARAMETER * p)))
     points, hits = (np.stack(starts), 1) if len(starts) else searched(mixture, alive, n_init, rng, max_iter)
+    few = sample.take(np.arange(0, sample.units, max(1, sample.units // (PER_MOVE * mixture.mixing.count))))
+    if small and len(starts):
+        return followed(mixture, points, hits, max_iter=max_iter, tol=tol)
     if small:
-        return followed(mixture, points, hits, max_iter=max_iter, tol=tol, mu=1.0 if len(starts) else 1e-3)
+        return followed(mixture, points, hits, few=few, max_iter=max_iter, tol=tol, mu=1e-3)
     quick = dearness(mixture) <= CHEAP  # Newton's steps with the information of all units
     begun = theta = points[0]
     history: list[tuple[float, float]] = []
-    few = sample.take(np.arange(0, sample.units, max(1, sample.units // (PER_MOVE * mixture.mixing.count))))
     ascent = on_sample(sample, few, points, max_iter, moves=not len(starts) and mixture.mixing.count > 2)
     theta = end_of(mixture, ascent)
     begun = points[0] if len(starts) == 1 else theta
@@ -173,17 +178,37 @@ def climb_large(
     return chosen([Run(ascent, troubles(mixture, ascent), hits)])
 
 
-def followed(mixture: Mixture, points: np.ndarray, hits: int, **options: Any) -> Climb:
-    """From the best points of a sample to the maxima of all units; `hits` starts led to the first one."""
+def followed(mixture: Mixture, points: np.ndarray, hits: int, few: Mixture | None = None, **options: Any) -> Climb:
+    """From the best points of a sample to the maxima of all units; `hits` starts led to the first one.
+
+    Moves out of the best maximum are tried on `few` of the units.
+    """
     atlas = Atlas(mixture)
     for point in points:
         atlas.follow(point, **options)
-    found = chosen(atlas.runs)
-    if found.best.ascent.reason in ("stalled", "infeasible"):
-        atlas.add(afresh(mixture, found.best.ascent, max_iter=options["max_iter"], tol=options["tol"]))
-        found = chosen(atlas.runs)
-    best = replace(found.best, hits=hits if found.best is atlas.runs[0] else found.best.hits)
-    return Climb(best, (best, *found.runs[1:]))
+    best = chosen(atlas.runs).best.ascent
+    if best.reason in ("stalled", "infeasible"):
+        atlas.add(afresh(mixture, best, max_iter=options["max_iter"], tol=options["tol"]))
+    for _ in range(MOVES):
+        if few is None or mixture.mixing.count == 2:
+            break
+        before = chosen(atlas.runs).best.ascent
+        candidates = split_and_merge(few, before.theta)
+        for point in halve(few, np.stack(candidates), MOVED, FOLLOWED_MOVES) if candidates else ():
+            if elsewhere(mixture, few, before, point):
+                atlas.follow(point, **options)
+        if chosen(atlas.runs).best.ascent is before:
+            break
+    found, first = chosen(atlas.runs), atlas.runs[0]
+    runs = [replace(run, hits=run.hits + hits - 1) if run is first else run for run in found.runs]
+    return Climb(runs[0], tuple(runs))
+
+
+def elsewhere(mixture: Mixture, few: Mixture, best: Ascent, theta: np.ndarray) -> bool:
+    """False for a point as near to a maximum as the maximum of `few` of the units would be."""
+    away, p = in_order(mixture, theta) - best.theta, mixture.size
+    squared = few.total / mixture.total * float(away @ best.evaluation.observed @ away)
+    return best.reason != "converged" or not squared <= p + 4.0 * np.sqrt(2.0 * p)
 
 
 def afresh(mixture: Mixture, ascent: Ascent, *, max_iter: int, tol: float) -> Ascent:
@@ -203,7 +228,9 @@ def searched(
     leave few ways to begin: a few starts that lead to one maximum are enough there.
     """
     k = mixture.mixing.count
-    first = mixture.take(some_units(mixture, alive, max(FIRST, PER_COMPONENT * k)))
+    needed = PER_COEFFICIENT * mixture.size if hasattr(mixture.components, "responses") else 0
+    size = max(FIRST, PER_COMPONENT * k, min(needed, FIRST_AT_MOST))
+    first = mixture.take(some_units(mixture, alive, size))
     if k == 2 and mixture.size < WIDE:
         starts = default_starts(first, 1, rng, most=FEW_MERGED)
         found = climb(first, starts, max_iter=max_iter, tol=1e-6, rounds=SHORT, fewest=4)
