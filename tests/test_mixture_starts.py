@@ -147,3 +147,56 @@ def test_the_way_up_begins_where_a_coordinate_has_no_information_and_a_score():
         again = ascend(mixture, far)
     assert again.reason == "converged"
     assert again.evaluation.loglik == pytest.approx(top.evaluation.loglik, rel=1e-12)
+
+
+def spheres(n, d, k, seed, distance=5.0):
+    rng = np.random.default_rng(seed)
+    means = distance * rng.normal(size=(k, d))
+    return means[rng.integers(0, k, n)] + rng.normal(size=(n, d))
+
+
+@pytest.mark.parametrize("name", ["EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"])
+def test_spheres_have_a_maximum_in_every_structure(name):
+    """Any warning is an error here; spheres are among the covariances of every structure."""
+    for n, d, k, seed in ((150, 2, 2, 0), (300, 3, 2, 1)):
+        x = spheres(n, d, k, seed)
+        plain = ff.GaussianMixture(k, covariance_type=name[0] + "II", random_state=0).fit(x)
+        model = ff.GaussianMixture(k, covariance_type=name, random_state=0).fit(x)
+        assert model.converged_
+        assert model.result_.llf >= plain.result_.llf
+        assert model.result_.decrement <= 1e-12
+
+
+def test_axes_that_rows_say_next_to_nothing_of():
+    """100,000 rows of four spheres: a common shape with axes of its own for each, whose lengths differ by 0.1 %."""
+    x = spheres(100_000, 2, 4, 9)
+    model = ff.GaussianMixture(4, covariance_type="VEV", random_state=0).fit(x)
+    plain = ff.GaussianMixture(4, covariance_type="VII", random_state=0).fit(x)
+    assert model.converged_
+    assert model.n_iter_ <= 30
+    assert 0.5 < model.result_.llf - plain.result_.llf < 5.0
+
+
+@pytest.mark.parametrize("name", ["EVE", "VVE", "EEV", "VEV"])
+@pytest.mark.parametrize("d", [2, 3])
+def test_axes_of_exact_spheres_are_said_to_be_anywhere(name, d):
+    points = np.concatenate([np.eye(d), -np.eye(d)])
+    x = np.concatenate([points, points + 10.0 * np.arange(1, d + 1)]).repeat(2, axis=0)
+    with pytest.warns(ff.errors.RankWarning, match="spheres.*covariance_type='VII'"):
+        model = ff.GaussianMixture(2, covariance_type=name, random_state=0).fit(x)
+    plain = ff.GaussianMixture(2, covariance_type="EII", random_state=0).fit(x)
+    assert model.converged_
+    assert model.result_.llf == pytest.approx(plain.result_.llf, rel=1e-12)
+    assert model.result_.boundary == ()
+    assert set(model.result_.unidentified) == {name for name in model.result_.params.index if name.startswith("cov")}
+    bse = model.result_.bse
+    assert np.isfinite(bse[[name.startswith("mean") for name in bse.index]]).all()
+    assert bse[[name.startswith("cov") for name in bse.index]].isna().all()
+
+
+def test_a_common_form_of_components_with_rows_in_a_plane():
+    """Copies of eight rows: clusters of equal rows have no scatter, which ended in an error of linear algebra."""
+    points = np.concatenate([np.eye(2), -np.eye(2)])
+    x = np.concatenate([points, points, points + 10.0, points + 10.0])
+    model = ff.GaussianMixture(2, covariance_type="VEE", random_state=0).fit(x)
+    np.testing.assert_allclose(model.covariances_, np.broadcast_to(0.5 * np.eye(2), (2, 2, 2)), atol=1e-9)

@@ -185,7 +185,9 @@ def ascend(
         if n == max_iter:
             return end("max_iter")
         resting = newton is None and _natural(here) <= FLOOR
-        following = None if resting else _next(problem, theta, here, mu, scale)
+        following = None if newton is not None else _turned(problem, theta, here)
+        if following is None and not resting:
+            following = _next(problem, theta, here, mu, scale)
         if following is None:
             following = _off_the_saddle(problem, theta, here) if newton is None else None
             if following is None:
@@ -304,6 +306,23 @@ def _next(
             if damped or not _natural(here) > FLOOR:
                 return None
             damped, scale = True, 1.0
+
+
+def _turned(problem: Problem, theta: np.ndarray, here: Any) -> tuple[np.ndarray, Any, float, float] | None:
+    """The step of EM of components that are all but spheres, if it goes up: it has their axes in closed form.
+
+    How axes lie is an angle, which means little where their lengths differ little: the information is small there,
+    and what it foretells holds nearby only, as in polar coordinates around the origin.
+    """
+    components = getattr(problem, "components", None)
+    if not np.size(getattr(components, "turns", ())):
+        return None
+    there = problem.em(theta[None])[1][0]  # type: ignore[attr-defined]
+    if not np.isfinite(there).all():
+        return None
+    found = problem.evaluate(there)
+    up = usable(found) and found.loglik > here.loglik + SLACK * (abs(here.loglik) + problem.total)
+    return (there, found, 1.0, 1.0) if up else None
 
 
 def _damped(here: Any) -> np.ndarray:

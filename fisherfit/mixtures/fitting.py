@@ -304,10 +304,16 @@ def warnings_of(best: Run, result: MixtureResult) -> tuple[tuple[str, Any], ...]
             "standard errors, and those of the others hold with them where they are",
             BoundaryWarning,
         ))  # fmt: skip
+    lost = ", ".join(result.unidentified) or "some parameters"
     if best.ascent.reason == "flat" and not best.trouble:
-        lost = ", ".join(result.unidentified) or "some parameters"
         out.append((
             f"the data do not identify {lost}: the log-likelihood is flat along some direction; use fewer components",
+            RankWarning,
+        ))  # fmt: skip
+    elif result.unidentified and not best.trouble:
+        out.append((
+            f"components are spheres, whose axes lie anywhere, so that {lost} have no standard errors; use "
+            "covariance_type='VII', or 'EII'",
             RankWarning,
         ))  # fmt: skip
     return tuple(out)
@@ -323,13 +329,20 @@ def make_result(
     covariance = None
     if inverse is not None:
         covariance = parameters.jacobian @ inverse @ parameters.jacobian.T
-    touched = (np.abs(parameters.jacobian[:, list(best.held)]) > 0.0).any(axis=1)
+    turns = mixture.mixing.size + np.asarray(getattr(mixture.components, "turns", ()), int)
+    turned = np.zeros(len(parameters.names), bool)
+    touched = turned.copy()
     blurred = (np.abs(parameters.jacobian[:, lost]) > 1e-6 * np.abs(parameters.jacobian).max()).any(axis=1)
     # far out, the derivative of a probability or a dispersion may be zero to the last bit: its coordinate tells
     for j in best.held:
+        if j in turns:  # the axes of a sphere, which lie anywhere: what a slope along them would reach
+            turned |= of_axes(mixture, j, parameters.names)
+            continue
         moved = theta.copy()
         moved[j] -= np.sign(theta[j]) * 30.0
         touched |= ~np.isclose(mixture.report(moved).values, parameters.values, rtol=1e-3, atol=1e-12)
+        touched |= np.abs(parameters.jacobian[:, j]) > 0.0
+    blurred |= turned
     if covariance is not None:
         covariance[touched | blurred, :] = np.nan
         covariance[:, touched | blurred] = np.nan
@@ -345,6 +358,12 @@ def make_result(
         boundary=tuple(names[touched].tolist()), unidentified=tuple(names[blurred & ~touched].tolist()),
         log_prior=log_prior,
     )  # fmt: skip
+
+
+def of_axes(mixture: Mixture, j: int, names: Sequence[str]) -> np.ndarray:
+    """The covariances of the components whose axes depend on a coordinate: (parameters,)."""
+    which = {k for k, at in enumerate(mixture.places) if j in at}
+    return np.array([name.startswith(tuple(f"cov[{k}," for k in which)) for name in names])
 
 
 def observations(mixture: Mixture) -> float:

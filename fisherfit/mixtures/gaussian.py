@@ -117,6 +117,11 @@ class Gaussian(_Gaussian):
         return self.structure.size
 
     @property
+    def turns(self) -> np.ndarray:
+        """The entries of phi that say how orthogonal axes lie."""
+        return self.structure.turns
+
+    @property
     def row_size(self) -> float:
         """Numbers that a row holds while it is worked on."""
         pairs = self.d * (self.d + 1) // 2 if self.structure.axes != "none" else self.d
