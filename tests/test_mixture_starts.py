@@ -181,7 +181,7 @@ def test_axes_that_rows_say_next_to_nothing_of():
 @pytest.mark.parametrize("d", [2, 3])
 def test_axes_of_exact_spheres_are_said_to_be_anywhere(name, d):
     points = np.concatenate([np.eye(d), -np.eye(d)])
-    x = np.concatenate([points, points + 10.0 * np.arange(1, d + 1)]).repeat(2, axis=0)
+    x = np.concatenate([points, points + 4.0 * np.arange(1, d + 1)]).repeat(2, axis=0)
     with pytest.warns(ff.errors.RankWarning, match="spheres.*covariance_type='VII'"):
         model = ff.GaussianMixture(2, covariance_type=name, random_state=0).fit(x)
     plain = ff.GaussianMixture(2, covariance_type="EII", random_state=0).fit(x)
