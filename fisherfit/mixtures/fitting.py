@@ -29,6 +29,7 @@ ROUNDS = ((4, 2.0), (8, 2.0), (12, 1.5))  # as in `climbing`: a large sample has
 WIDE = 120  # parameters from which maxima are sought by EM alone
 FINALISTS, LONG = 3, 40  # then so many points make so many more steps
 PER_MOVE, MOVED = 500, 8  # units for a component that moves out of a maximum of the sample are tried on, and steps
+STILL, ROUNDS_OF_MOVES = 1.0, 4  # nats that a step of EM gains where it is slow, and rounds of moves then
 MOVES, FOLLOWED_MOVES = 2, 2  # rounds of moves on all of some units, and how many of a round are followed
 SHORTER = 12  # or so many, before steps with the information of the sample where that costs little
 SHORT, FEW_MERGED = ((3, 2.0), (5, 2.0)), 300  # for two components: rounds, and units merged hierarchically
@@ -262,7 +263,7 @@ def on_sample(sample: Mixture, few: Mixture, points: np.ndarray, max_iter: int, 
         theta = halve(sample, points, LONG, 1)[0]
         return Ascent(theta, sample.evaluate(theta), None, np.inf, LONG, "max_iter")
     if wide:
-        points = halve(sample, points, SHORTER, 1)
+        points = settled(sample, few, halve(sample, points, SHORTER, FINALISTS), moves)[None]
     runs = [ascend(sample, point, max_iter=max_iter, tol=DISTANT, mu=0.1 if wide else 1e-3) for point in points]
     if moves and dearness(sample) <= CHEAP:  # what many units tell apart, few do not
         best = chosen([Run(run, troubles(sample, run)) for run in runs]).best.ascent
@@ -270,6 +271,27 @@ def on_sample(sample: Mixture, few: Mixture, points: np.ndarray, max_iter: int, 
         theta = halve(few, np.stack(candidates), MOVED, FINALISTS) if candidates else ()
         runs += [ascend(sample, point, max_iter=max_iter, tol=DISTANT, mu=1e-3) for point in theta]
     return chosen([Run(run, troubles(sample, run)) for run in runs]).best.ascent
+
+
+def settled(sample: Mixture, few: Mixture, points: np.ndarray, moves: bool) -> np.ndarray:
+    """The best of some points (best first) after steps of EM; where these still gain, of moves out of it as well.
+
+    Components that overlap leave many maxima, in each of which EM is slow: a pass over all units costs more than
+    another look at the sample. Where components are apart, EM has arrived by now, and that look is spared.
+    """
+    best, (value, *_) = points[0], sample.loglik(points[:1])
+    for _ in range(ROUNDS_OF_MOVES if moves else 0):
+        following = sample.em(best[None])[1]
+        after = float(sample.loglik(following)[0])
+        candidates = split_and_merge(few, best) if after - value > STILL else []
+        if not candidates:
+            break
+        moved = halve(few, np.stack(candidates), MOVED, 2 * FINALISTS)
+        points = halve(sample, np.concatenate([points, moved]), SHORTER, FINALISTS)
+        before, best, value = value, points[0], float(sample.loglik(points[:1])[0])
+        if value - before < STILL * SHORTER:
+            break
+    return np.asarray(best)
 
 
 def dearness(mixture: Mixture) -> float:
