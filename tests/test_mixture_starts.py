@@ -6,6 +6,7 @@ import pytest
 
 import fisherfit as ff
 from fisherfit.mixtures.ascent import ascend
+from fisherfit.mixtures.mixture import Mixture
 from fisherfit.mixtures.samples import some_units
 
 
@@ -200,3 +201,29 @@ def test_a_common_form_of_components_with_rows_in_a_plane():
     x = np.concatenate([points, points, points + 10.0, points + 10.0])
     model = ff.GaussianMixture(2, covariance_type="VEE", random_state=0).fit(x)
     np.testing.assert_allclose(model.covariances_, np.broadcast_to(0.5 * np.eye(2), (2, 2, 2)), atol=1e-9)
+
+
+def test_many_overlapping_components_by_few_passes_over_all_rows(monkeypatch):
+    """Where a look at the sample costs little: a poor start took 98 passes and ended 2,893 nats lower."""
+    rng, n, d, k = np.random.default_rng(4), 60_000, 10, 8
+    shares = rng.dirichlet(np.full(k, 3.0))
+    labels = rng.choice(k, n, p=shares)
+    means = 0.8 * rng.normal(size=(k, d))
+    roots = [np.linalg.qr(rng.normal(size=(d, d)))[0] * rng.uniform(0.4, 1.6, d) for _ in range(k)]
+    x = np.empty((n, d))
+    for c in range(k):
+        x[labels == c] = means[c] + rng.normal(size=(int((labels == c).sum()), d)) @ roots[c].T
+    passes = []
+    for name in ("em_sums", "evaluate", "loglik"):
+        plain = getattr(Mixture, name)
+
+        def counted(self, theta, plain=plain):
+            passes.extend([1] if self.units == n else [])
+            return plain(self, theta)
+
+        monkeypatch.setattr(Mixture, name, counted)
+    model = ff.GaussianMixture(k, random_state=1).fit(x)
+    assert 5 <= len(passes) <= 40
+    precisions = np.array([np.linalg.inv(a @ a.T) for a in roots])
+    best = ff.GaussianMixture(k, weights_init=shares, means_init=means, precisions_init=precisions).fit(x)
+    assert model.result_.llf == pytest.approx(best.result_.llf, rel=1e-12)
