@@ -227,3 +227,17 @@ def test_many_overlapping_components_by_few_passes_over_all_rows(monkeypatch):
     precisions = np.array([np.linalg.inv(a @ a.T) for a in roots])
     best = ff.GaussianMixture(k, weights_init=shares, means_init=means, precisions_init=precisions).fit(x)
     assert model.result_.llf == pytest.approx(best.result_.llf, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["diag", "spherical"])
+@pytest.mark.parametrize("far", [1e6, 1e9, 1e12])
+def test_the_mean_of_a_row_far_out_is_no_edge(name, far):
+    """With a prior, whose scale is that of all rows, the mean in the other column has a standard error to match."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(size=(100, 2)), rng.normal(size=(80, 2)) + 5.0, [[far, 0.0]]])
+    model = ff.GaussianMixture(2, covariance_type=name, prior="mclust", random_state=0).fit(x)
+    assert model.converged_
+    assert model.result_.boundary == ()
+    np.testing.assert_allclose(model.weights_ * 181.0, [180.0, 1.0], rtol=1e-9)
+    np.testing.assert_allclose(model.means_[1, 0], far, rtol=0.02)
+    assert np.isfinite(model.result_.bse).all()

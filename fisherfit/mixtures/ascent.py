@@ -165,11 +165,11 @@ def ascend(
 
         if newton is not None and (decrement <= tol or (decrement <= FLOOR and decrement >= 0.5 * before)):
             sharp = newton.reciprocal_condition > FLAT
-            outside = _without_information(theta, newton) if sharp else np.zeros(theta.size, bool)
+            outside = _without_information(theta, newton) & _may_run(problem) if sharp else np.zeros(theta.size, bool)
             if outside.any() and not outside.all():
                 return _holding(problem, theta, outside, n, history, max_iter=max_iter, tol=tol, callback=callback)
             return end("converged" if sharp else "flat")
-        dead = _dead(theta, here) if newton is None else np.zeros(0, bool)
+        dead = _dead(theta, here) & _may_run(problem) if newton is None else np.zeros(0, bool)
         if dead.any() and not dead.all():
             return _holding(problem, theta, dead, n, history, max_iter=max_iter, tol=tol, callback=callback, mu=mu)
         told = None if watch is None else watch(theta, here.loglik)
@@ -213,6 +213,19 @@ def _without_information(theta: np.ndarray, newton: Factor) -> np.ndarray:
     """Coordinates so far out that their standard errors say nothing: they were on the way to infinity before."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sqrt(np.diag(newton.inverse())) > VAST * (1.0 + np.abs(theta)))
+
+
+def _may_run(problem: Any) -> np.ndarray | bool:
+    """Coordinates that may run to infinity, or be of no account: all but locations of densities."""
+    if isinstance(problem, Holding):
+        inner = _may_run(problem.problem)
+        return inner if isinstance(inner, bool) else inner[problem.free]
+    locations = getattr(getattr(problem, "components", None), "locations", None)
+    if locations is None:
+        return True
+    out = np.ones(problem.size, bool)
+    out[problem.mixing.size + locations] = False
+    return out
 
 
 def _dead(theta: np.ndarray, here: Any) -> np.ndarray:

@@ -104,6 +104,11 @@ class Structure:
         return tuple(np.concatenate([k * self.own + np.arange(self.own), shared]) for k in range(self.count))
 
     @cached_property
+    def locations(self) -> np.ndarray:
+        """The coordinates of the means."""
+        return (self.own * np.arange(self.count)[:, None] + np.arange(self.d)).ravel()
+
+    @cached_property
     def turns(self) -> np.ndarray:
         """The coordinates of orthogonal axes, of which spheres say nothing."""
         if self.axes != "orthogonal":
