@@ -31,6 +31,7 @@ SHORTEST = 1e-8
 FLAT = 1e-14  # reciprocal condition of the scaled information below which some direction has none
 PATIENCE = 4  # Newton steps whose decrement falls but slowly, before coordinates are taken to run to infinity
 VAST = 1e5  # standard errors beyond so many times a coordinate's size belong to one that runs to infinity
+NOTHING = 1e-9  # nats that nobody misses
 FAR = (36.0, 18.0, 9.0, 4.0)  # how much further they are taken: logarithms and logits, so that nothing is left
 
 
@@ -165,7 +166,7 @@ def ascend(
 
         if newton is not None and (decrement <= tol or (decrement <= FLOOR and decrement >= 0.5 * before)):
             sharp = newton.reciprocal_condition > FLAT
-            outside = _without_information(theta, newton) if sharp else np.zeros(theta.size, bool)
+            outside = _without_information(theta, newton) & _may_run(problem) if sharp else np.zeros(theta.size, bool)
             if outside.any() and not outside.all():
                 return _holding(problem, theta, outside, n, history, max_iter=max_iter, tol=tol, callback=callback)
             gone = None
@@ -174,6 +175,9 @@ def ascend(
             if gone is not None and not gone[1].all():
                 return _holding(problem, *gone, n, history, max_iter=max_iter, tol=tol, callback=callback)
             return end("converged" if sharp else "flat")
+        dead = _dead(theta, here) & _may_run(problem) if newton is None else np.zeros(0, bool)
+        if dead.any() and not dead.all():
+            return _holding(problem, theta, dead, n, history, max_iter=max_iter, tol=tol, callback=callback, mu=mu)
         told = None if watch is None else watch(theta, here.loglik)
         if told is not None:
             return end(told)
@@ -187,7 +191,9 @@ def ascend(
         if n == max_iter:
             return end("max_iter")
         resting = newton is None and _natural(here) <= FLOOR
-        following = None if resting else _next(problem, theta, here, mu, scale)
+        following = None if newton is not None else _turned(problem, theta, here)
+        if following is None and not resting:
+            following = _next(problem, theta, here, mu, scale)
         if following is None:
             following = _off_the_saddle(problem, theta, here) if newton is None else None
             if following is None:
@@ -213,6 +219,26 @@ def _without_information(theta: np.ndarray, newton: Factor) -> np.ndarray:
     """Coordinates so far out that their standard errors say nothing: they were on the way to infinity before."""
     with np.errstate(invalid="ignore"):
         return np.asarray(np.sqrt(np.diag(newton.inverse())) > VAST * (1.0 + np.abs(theta)))
+
+
+def _may_run(problem: Any) -> np.ndarray | bool:
+    """Coordinates that may run to infinity, or be of no account: all but locations of densities."""
+    if isinstance(problem, Holding):
+        inner = _may_run(problem.problem)
+        return inner if isinstance(inner, bool) else inner[problem.free]
+    locations = getattr(getattr(problem, "components", None), "locations", None)
+    if locations is None:
+        return True
+    out = np.ones(problem.size, bool)
+    out[problem.mixing.size + locations] = False
+    return out
+
+
+def _dead(theta: np.ndarray, here: Any) -> np.ndarray:
+    """Coordinates of which not even the complete data would say anything, and from which nothing is to be gained."""
+    information, size = np.diag(here.complete), 1.0 + np.abs(theta)
+    nothing = (here.score**2 <= NOTHING * information) | (np.abs(here.score) * size <= NOTHING)
+    return np.asarray((information * (VAST * size) ** 2 < 1.0) & nothing)
 
 
 def _natural(here: Any) -> float:
@@ -248,7 +274,8 @@ def _holding(
     """Climb on in the coordinates that do not run to infinity."""
     free = np.flatnonzero(~running)
     held = Holding(problem, theta, free)
-    found = ascend(held, theta[free], mu=0.0, first=n + 1, **{**options, "max_iter": max(options["max_iter"], n + 1)})
+    options = {"mu": 0.0, **options, "max_iter": max(options["max_iter"], n + 1)}
+    found = ascend(held, theta[free], first=n + 1, **options)
     inner = free[list(found.held)] if found.held else np.empty(0, int)
     everywhere = sorted([*np.flatnonzero(running).tolist(), *inner.tolist()])
     evaluation = found.evaluation.whole if isinstance(found.evaluation, Reduced) else found.evaluation
@@ -271,9 +298,10 @@ def _next(
 ) -> tuple[np.ndarray, Any, float, float] | None:
     """The next point with its evaluation, mu and the share of a step of EM to try; None where no step goes up."""
     slack = SLACK * (abs(here.loglik) + problem.total)
-    lost = here.complete - here.observed
+    lost, damped = here.complete - here.observed, False
     while True:
-        factor = cholesky(here.observed + mu * lost) if mu < 1.0 else cholesky(here.complete)
+        matrix = _damped(here) if damped else here.observed + mu * lost if mu < 1.0 else here.complete
+        factor = cholesky(matrix)
         if factor is not None:
             step = factor.solve(here.score) * scale
             slope = float(here.score @ step)
@@ -284,17 +312,46 @@ def _next(
                 if usable(there) and gain >= 1e-4 * min(slope, max(expected, 0.0)) - slack:
                     good = gain >= 0.75 * expected - slack
                     fair = gain >= 0.25 * expected - slack
+                    if damped:
+                        return theta + step, there, mu, 1.0
                     if scale < 1.0:
                         return theta + step, there, mu, min(1.0, 4.0 * scale)
                     return theta + step, there, _lower(mu) if good else mu if fair else min(1.0, 2.0 * mu), 1.0
         if mu < 1.0:
             mu = min(1.0, max(4.0 * mu, 1e-4))
-        else:
-            if factor is None:
+            continue
+        scale = 0.25 * scale if factor is not None else 0.0
+        if scale < SHORTEST:
+            if damped or not _natural(here) > FLOOR:
                 return None
-            scale *= 0.25
-            if scale < SHORTEST:
-                return None
+            damped, scale = True, 1.0
+
+
+def _turned(problem: Problem, theta: np.ndarray, here: Any) -> tuple[np.ndarray, Any, float, float] | None:
+    """The step of EM of components that are all but spheres, if it goes up: it has their axes in closed form.
+
+    How axes lie is an angle, which means little where their lengths differ little: the information is small there,
+    and what it foretells holds nearby only, as in polar coordinates around the origin.
+    """
+    components = getattr(problem, "components", None)
+    if not np.size(getattr(components, "turns", ())):
+        return None
+    there = problem.em(theta[None])[1][0]  # type: ignore[attr-defined]
+    if not np.isfinite(there).all():
+        return None
+    found = problem.evaluate(there)
+    up = usable(found) and found.loglik > here.loglik + SLACK * (abs(here.loglik) + problem.total)
+    return (there, found, 1.0, 1.0) if up else None
+
+
+def _damped(here: Any) -> np.ndarray:
+    """The information of the complete data with so much more that no coordinate's step is far beyond 1.
+
+    For points from which some coordinates have all but no information, and a score: a probability of 1e-20 that rows
+    contradict.
+    """
+    size = np.abs(here.score) + 1e-10 * float(np.abs(np.diag(here.complete)).max(initial=0.0))
+    return np.asarray(here.complete + np.diag(size))
 
 
 def _lower(mu: float) -> float:

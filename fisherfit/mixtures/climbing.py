@@ -24,7 +24,8 @@ SAME = 1e-6  # nats between two log-likelihoods of one maximum
 NEAR = 0.3  # standard errors from a known maximum within which a point leads to it
 HOPELESS = 6  # evaluations in a row at which a component has degenerated, after which an ascent is given up
 COLLAPSE = 0.1  # narrowness of a component that collapses
-PLENTY = 10  # units for every parameter of a component that show its small dispersion to be no chance
+PLENTY = 10  # rows for every parameter of a component that show its small dispersion to be no chance
+EMPTY = 0.5  # rows that a component has at the least where its likelihood has a bound
 MOVES = 3  # rounds of moves out of a local maximum
 
 
@@ -174,10 +175,10 @@ def halve(mixture: Mixture, theta: np.ndarray, steps: int, remaining: int) -> np
     loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
     if len(theta) <= remaining:
         return np.asarray(theta[np.argsort(-loglik, kind="stable")])
-    units, enough = as_units(mixture, mixture.counts(theta)), least(mixture)
+    rows, enough = as_rows(mixture, mixture.counts(theta)), least(mixture)
     plenty = PLENTY * np.array([at.size for at in mixture.components.places])
     thin = np.array([narrowness(mixture, t) < 1.0 for t in theta])
-    bad = ((units < enough) | (thin & (units < plenty))).any(axis=1)
+    bad = ((rows < enough) | (thin & (rows < plenty))).any(axis=1)
     return np.asarray(theta[np.lexsort((-loglik, bad))[:remaining]])
 
 
@@ -190,11 +191,11 @@ def troubles(mixture: Mixture, ascent: Ascent) -> tuple[tuple[int, str], ...]:
     found = list(mixture.components.trouble(phi))
     named = {k for k, _ in found}
     size = mixture.counts(ascent.theta[None])[0]
-    units, enough = as_units(mixture, size), least(mixture)
+    rows, enough = as_rows(mixture, size), least(mixture)
     thin = narrowness(mixture, ascent.theta) < 1.0
     for k in range(mixture.mixing.count):
-        few = not units[k] >= enough[k]
-        if k not in named and (few or (thin[k] and units[k] < PLENTY * mixture.components.places[k].size)):
+        few = not rows[k] >= enough[k]
+        if k not in named and (few or (thin[k] and rows[k] < PLENTY * mixture.components.places[k].size)):
             how = "narrow and " if thin[k] else ""
             found.append((k, f"component {k} is {how}of {size[k]:.3g} in a total weight of {mixture.total:.6g}"))
     return tuple(sorted(found))
@@ -206,15 +207,24 @@ def narrowness(mixture: Mixture, theta: np.ndarray) -> np.ndarray:
     return np.full(mixture.mixing.count, np.inf) if measure is None else measure(mixture.split(theta)[1])
 
 
-def as_units(mixture: Mixture, weight: np.ndarray) -> np.ndarray:
-    """How many units of average weight have these weights."""
-    return np.asarray(weight * max(mixture.alive, 1) / mixture.total)
+def as_rows(mixture: Mixture, weight: np.ndarray) -> np.ndarray:
+    """How many rows, in units of average size and weight, have these weights."""
+    size = mixture.components.n / max(mixture.units, 1)
+    return np.asarray(weight * max(mixture.alive, 1) * size / mixture.total)
 
 
 def least(mixture: Mixture) -> np.ndarray:
-    """The units that a component must explain: more than what determine it, or a dispersion of it, by themselves."""
+    """The rows that a component must explain: more than what determine it, or a dispersion of it, by themselves.
+
+    Where nothing can collapse the likelihood has a bound, and its highest maximum is the estimate however few units
+    a component has: half a row says that it is not empty.
+    """
     dimensions = mixture.dimensions
-    return np.array([min(at.size, dimensions + 1) + 0.5 for at in mixture.components.places])
+    if dimensions == 0:
+        return np.full(mixture.mixing.count, EMPTY)
+    places = mixture.components.places
+    everywhere = np.bincount(np.concatenate(places), minlength=mixture.components.size) == max(len(places), 2)
+    return np.array([min(int((~everywhere[at]).sum()), dimensions + 1) + 0.5 for at in places])
 
 
 def in_order(mixture: Mixture, theta: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ from .fitting import MixtureFit
 from .mixture import Mixture, MixtureEvaluation
 from .prior import with_own_prior
 from .result import MixtureResult
-from .streamed import seen, within
+from .samples import within
+from .streamed import seen
 
 STEPS = 50
 TOL = 1e-14

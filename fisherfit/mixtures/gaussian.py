@@ -113,6 +113,16 @@ class Gaussian(_Gaussian):
         return self.structure.size
 
     @property
+    def locations(self) -> np.ndarray:
+        """The entries of phi that are means: these are large where a row is far out, and run nowhere."""
+        return self.structure.locations
+
+    @property
+    def turns(self) -> np.ndarray:
+        """The entries of phi that say how orthogonal axes lie."""
+        return self.structure.turns
+
+    @property
     def row_size(self) -> float:
         """Numbers that a row holds while it is worked on."""
         pairs = self.d * (self.d + 1) // 2 if self.structure.axes != "none" else self.d

@@ -85,6 +85,12 @@ class Regressions:
         """Numbers that a row holds."""
         return self.design.row_size + 2.0
 
+    @property
+    def dimensions(self) -> int:
+        """Rows, but one, that determine a dispersion; 0 where all responses are counts, so that none can collapse."""
+        counts = all(kernel.family.support.integer for kernel in self.kernels)
+        return 0 if counts else 1 + self.width - int(self.design.intercept)
+
     @cached_property
     def columns(self) -> np.ndarray:
         """The internal places of the columns that have a coefficient."""

@@ -29,7 +29,7 @@ def maximise(
         v = np.log(np.maximum(_aligned(structure.name, n, spread, floor), floor))
         return v, np.zeros((*n.shape, 0))
     if structure.axes == "triangular":
-        factor = _factor(_lifted(_ellipsoids(structure.name, n, scatter), floor))
+        factor = _factor(_lifted(_ellipsoids(structure.name, n, scatter, floor), floor))
         root = np.diagonal(factor, axis1=-2, axis2=-1)
         return 2.0 * np.log(root), structure.turns_of(factor / root[..., None, :])
     if structure.name[2] == "V":
@@ -86,7 +86,7 @@ def _aligned(name: str, n: np.ndarray, spread: np.ndarray, floor: float) -> np.n
     return np.asarray(volume * shape)
 
 
-def _ellipsoids(name: str, n: np.ndarray, scatter: np.ndarray) -> np.ndarray:
+def _ellipsoids(name: str, n: np.ndarray, scatter: np.ndarray, floor: float) -> np.ndarray:
     """Covariances (S, K, d, d) whose shape and orientation go together."""
     d = scatter.shape[-1]
     weight = n[..., None, None]
@@ -100,7 +100,8 @@ def _ellipsoids(name: str, n: np.ndarray, scatter: np.ndarray) -> np.ndarray:
     size = np.exp(np.linalg.slogdet(own)[1] / d)[..., None, None]
     if name == "EVV":
         return np.asarray(own / size * (weight * size).sum(axis=1, keepdims=True) / total)
-    share, volume = weight / total, np.where(size > 0.0, size, np.trace(own, axis1=-2, axis2=-1)[..., None, None] / d)
+    own, share = _lifted(own, floor), weight / total  # or rows that all lie in a plane leave no common form
+    volume = np.trace(own, axis1=-2, axis2=-1)[..., None, None] / d
     for _ in range(SWEEPS):  # VEE
         form = (share * own / volume).sum(axis=1, keepdims=True)
         form = form * np.exp(-np.linalg.slogdet(form)[1] / d)[..., None, None]

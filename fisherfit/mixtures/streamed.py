@@ -20,6 +20,7 @@ from .climbing import Climb, Run, in_order, relocated, troubles
 from .edges import hold_edges
 from .fitting import WIDE, MixtureFit, make_result, warnings_of
 from .mixture import Mixture, MixtureEvaluation
+from .samples import within
 
 TOL = 1e-17  # a decrement that leaves 3e-9 standard errors
 
@@ -105,16 +106,6 @@ def seen(part: Mixture, theta: np.ndarray) -> np.ndarray:
     return np.array([entropy, hardness, *(part.weight @ z)])
 
 
-def within(mixture: Mixture, theta: np.ndarray, held: tuple[int, ...]) -> np.ndarray:
-    """theta with coordinates that ran to infinity brought back to where so many rows would show them to be finite."""
-    out, mixed = theta.copy(), mixture.mixing.size
-    edges = getattr(mixture.components, "edges", None)
-    places = [*held, *(mixed + edge.place for edge in (edges(theta[mixed:]) if edges is not None else ()))]
-    most = float(np.log(max(mixture.total, 2.0)))
-    out[places] = np.clip(out[places], -most, most)
-    return out
-
-
 def fit_streamed(
     streamed: StreamedMixture, sample: Mixture, fit: MixtureFit, *, max_iter: int = 500, tol: float = 1e-20
 ) -> MixtureFit:
@@ -151,4 +142,4 @@ def fit_streamed(
     )  # fmt: skip
 
 
-__all__ = ["StreamedMixture", "fit_streamed", "seen", "within"]
+__all__ = ["StreamedMixture", "fit_streamed", "seen"]

@@ -103,6 +103,20 @@ class Structure:
         shared = self.count * self.own + np.arange(self.common)
         return tuple(np.concatenate([k * self.own + np.arange(self.own), shared]) for k in range(self.count))
 
+    @cached_property
+    def locations(self) -> np.ndarray:
+        """The coordinates of the means."""
+        return (self.own * np.arange(self.count)[:, None] + np.arange(self.d)).ravel()
+
+    @cached_property
+    def turns(self) -> np.ndarray:
+        """The coordinates of orthogonal axes, of which spheres say nothing."""
+        if self.axes != "orthogonal":
+            return np.empty(0, int)
+        a, b, c, e = self.sizes
+        own = self.own * np.arange(self.count)[:, None] + self.d + a + np.arange(b)
+        return np.concatenate([own.ravel(), self.count * self.own + c + np.arange(e)])
+
     def unpack(self, phi: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Means, v and the coordinates of the axes at points (S, size): (S, K, d), (S, K, d) and (S, K, pairs)."""
         points, split = len(phi), self.count * self.own
