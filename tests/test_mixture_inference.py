@@ -18,9 +18,10 @@ from fisherfit.kernels import kernels_of
 from fisherfit.links import get_link
 from fisherfit.mixtures import testing
 from fisherfit.mixtures.covariance import covariance_of
-from fisherfit.mixtures.fitting import fit_mixture, inverse_of
+from fisherfit.mixtures.fitting import fit_mixture
 from fisherfit.mixtures.mixing import Mixing
 from fisherfit.mixtures.mixture import Mixture
+from fisherfit.mixtures.outcome import inverse_of
 from fisherfit.mixtures.profiles import MixtureProfile
 from fisherfit.mixtures.regressions import Regressions
 from fisherfit.mixtures.restricted import Restrictions, maximise_restricted

@@ -17,7 +17,7 @@ from mixture_laws import LAWS, Data, MixtureLaw
 import fisherfit as ff
 from fisherfit.covtypes import PLAIN
 from fisherfit.mixtures.covariance import covariance_of
-from fisherfit.mixtures.fitting import inverse_of
+from fisherfit.mixtures.outcome import inverse_of
 
 FOLDER = Path(__file__).resolve().parent
 SIZES, RUNS, LEVEL, SEED = (200, 1000), 500, 0.95, 20262

@@ -13,9 +13,10 @@ from ..clusters import two_ways
 from ..covtypes import CovType, read_cov_type
 from ..errors import InputError
 from ..mixtures import covariance as kinds
-from ..mixtures.fitting import MixtureFit, covariance_of
+from ..mixtures.fitting import MixtureFit
 from ..mixtures.held import holding
 from ..mixtures.mixture import Mixture
+from ..mixtures.outcome import covariance_of
 from ..mixtures.result import MixtureResult
 from ..table import Table
 

@@ -11,9 +11,10 @@ import numpy as np
 from ..cutting import in_parts
 from ..likelihood import expand
 from ..mixtures.ascent import ascend
-from ..mixtures.fitting import MixtureFit, make_result
+from ..mixtures.fitting import MixtureFit
 from ..mixtures.mixing import Mixing
 from ..mixtures.mixture import Mixture
+from ..mixtures.outcome import make_result
 from ..separation import coefficient_signs, row_signs
 
 FAR = 12.0  # linear predictors beyond which a fitted mean is at the end of its range, or on its way there

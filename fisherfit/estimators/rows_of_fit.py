@@ -11,8 +11,8 @@ import numpy as np
 
 from .. import _threads
 from ..errors import InputError, InputTypeError
-from ..mixtures.fitting import covariance_of
 from ..mixtures.held import Held, holding
+from ..mixtures.outcome import covariance_of
 from ..table import Table
 from .mixture_covariance import names_of, without
 

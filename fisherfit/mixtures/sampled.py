@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .climbing import climb
-from .fitting import LARGE
+from .large import LARGE
 from .mixture import Mixture
 from .starts import default_starts
 

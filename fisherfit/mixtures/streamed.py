@@ -18,8 +18,10 @@ from .approach import approach, scaled
 from .ascent import ascend
 from .climbing import Climb, Run, in_order, relocated, troubles
 from .edges import hold_edges
-from .fitting import WIDE, MixtureFit, make_result, warnings_of
+from .fitting import MixtureFit
+from .large import WIDE
 from .mixture import Mixture, MixtureEvaluation
+from .outcome import make_result, warnings_of
 from .samples import within
 
 TOL = 1e-17  # a decrement that leaves 3e-9 standard errors
