@@ -105,7 +105,7 @@ def test_two_classes_of_patients_by_any_seed():
 
 def mixture_of(data, family="normal"):
     model = ff.MixtureRegressor(family, 2, formula="y ~ x + C(level)", concomitant="~ health")
-    return model._read(data, None, None, None, None, None, None).mixture
+    return model._read(data, None, None, None, None, None, None, ()).mixture
 
 
 def test_a_sample_has_rows_of_every_level():
@@ -125,7 +125,7 @@ def test_a_sample_of_groups_has_groups_of_every_level():
     data = patients(12_000, 3, 3, "normal")
     groups = np.repeat(np.arange(3_000), 4)
     model = ff.MixtureRegressor("normal", 2, formula="y ~ x + C(level)")
-    mixture = model._read(data, None, None, None, None, groups, None).mixture
+    mixture = model._read(data, None, None, None, None, groups, None, ()).mixture
     order = np.random.default_rng(0).permutation(mixture.units)
     units = some_units(mixture, order, 200)
     assert set(groups[data["level"] == "rare"]) <= set(units)

@@ -14,7 +14,6 @@ from ..families import Family
 from ..links import Link
 from ..mixtures.fitting import MixtureFit, fit_mixture
 from ..mixtures.mixture import Mixture
-from ..mixtures.sampled import sampled_starts
 from ..mixtures.streamed import fit_streamed
 from ..prediction import Predictor
 from ..randomness import generator
@@ -261,7 +260,6 @@ class MixtureRegressor(StreamingRegressions, AnsweringRegressions, Regressor, Mi
         mixture = data.mixture
         starts = responsibilities(self.start, mixture, data.units)
         with _threads.single_threaded_blas(), np.errstate(all="ignore"):
-            starts = starts or sampled_starts(mixture, self.n_init, rng, self.max_iter)
             fit = fit_mixture(
                 mixture, model=model_name(families, links), rng=rng, n_init=10 if self.n_init is None else self.n_init,
                 starts=starts, max_iter=self.max_iter, tol=self.tol, more=() if more is None else more(mixture),

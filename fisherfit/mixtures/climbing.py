@@ -163,13 +163,15 @@ def chosen(runs: Sequence[Run]) -> Climb:
 
 
 def halve(mixture: Mixture, theta: np.ndarray, steps: int, remaining: int) -> np.ndarray:
-    """Some steps of EM from all points (S, size) together, and the best of where they lead.
+    """Some steps of EM from all points (S, size) together, and the best of where they lead, the highest first.
 
-    Points whose components have degenerated come last, since their log-likelihood may be without bound.
+    Points whose components have degenerated come last, since their log-likelihood may be without bound. A point is as
+    good as it would be after twice as many steps like its last: some begin low and climb far.
     """
+    before = np.full(len(theta), np.nan)
     for _ in range(steps):
-        loglik, following = mixture.em(theta)
-        good = np.isfinite(loglik) & np.all(np.isfinite(following), axis=1)
+        before, following = mixture.em(theta)
+        good = np.isfinite(before) & np.all(np.isfinite(following), axis=1)
         theta = np.where(good[:, None], following, theta)
     loglik = mixture.loglik(theta)
     loglik = np.where(np.isfinite(loglik), loglik, -np.inf)
@@ -179,7 +181,9 @@ def halve(mixture: Mixture, theta: np.ndarray, steps: int, remaining: int) -> np
     plenty = PLENTY * np.array([at.size for at in mixture.components.places])
     thin = np.array([narrowness(mixture, t) < 1.0 for t in theta])
     bad = ((rows < enough) | (thin & (rows < plenty))).any(axis=1)
-    return np.asarray(theta[np.lexsort((-loglik, bad))[:remaining]])
+    gain = np.where(np.isfinite(before), loglik - before, 0.0) if remaining > 1 else 0.0
+    kept = np.lexsort((-(loglik + 2 * steps * gain), bad))[:remaining]
+    return np.asarray(theta[kept[np.lexsort((-loglik[kept], bad[kept]))]])
 
 
 def troubles(mixture: Mixture, ascent: Ascent) -> tuple[tuple[int, str], ...]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import elementary
-from .._jit import compile_kernel, register_vectors, source_stamp
+from .._jit import compile_kernel, register, register_vectors, source_stamp
 from ..kernels import pairwise_sum
 from ..small import VECTORS, combine, dot, gram, products
 from .posterior import posterior_tile
@@ -197,6 +197,13 @@ def _make_moments() -> Callable[..., Any]:
 def compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The two loops, compiled."""
     register_vectors(VECTORS)
+    for called in (
+        posterior_tile,
+        densities,
+        monomials,
+        pair_weights,
+    ):  # loops of their own, which to inline takes long
+        register(called)
     return compile_kernel(_make(), True), compile_kernel(_make_moments(), True)
 
 

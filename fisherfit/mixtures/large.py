@@ -21,7 +21,7 @@ from .moves import split_and_merge
 from .samples import some_units, within
 from .starts import default_starts
 
-LARGE = 3_000  # units from which starts are made, and followed, on a sample of them
+LARGE = 2_000  # units from which starts are made, and followed, on a sample of them
 FIRST = 600  # units of it, at the least
 PER_COMPONENT = 250  # or so many for each
 PER_COEFFICIENT, FIRST_AT_MOST = 60, 5_000  # and of regressions for each of their parameters
@@ -34,7 +34,7 @@ PER_MOVE, MOVED = 500, 8  # units for a component that moves out of a maximum of
 STILL, ROUNDS_OF_MOVES = 1.0, 4  # nats that a step of EM gains where it is slow, and rounds of moves then
 MOVES, FOLLOWED_MOVES = 2, 2  # rounds of moves on all of some units, and how many of a round are followed
 SHORTER = 12  # or so many, before steps with the information of the sample where that costs little
-SHORT, FEW_MERGED = ((3, 2.0), (5, 2.0)), 300  # for two components: rounds, and units merged hierarchically
+SHORT, FEW_MERGED = ((5, 2.0), (5, 2.0)), 200  # for two components: rounds, and units merged hierarchically
 PASSES = 60  # steps of EM with a sample's information at the most
 DISTANT, QUICK = 0.1, 8  # where the sample's information is taken anew, if the way there was longer
 CHEAP = 6.0  # steps of EM that the information may cost where Newton's steps are taken from the sample's maximum on

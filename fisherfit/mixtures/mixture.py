@@ -114,7 +114,7 @@ class Mixture:
         point = self.components.at(phi)
         at_once: Any = getattr(point, "em_pass", None) if self.plain else None
         if at_once is not None:
-            log_pi = self.mixing.log_weights(psi, 0, 1)[:, :, 0]
+            log_pi = self.mixing.log_weights(psi, 0, 1).reshape(len(psi), -1)
             return np.asarray(self._sum(lambda a, b: at_once(log_pi, self.weight, a, b), len(theta), True))
 
         def task(start: int, stop: int) -> np.ndarray:
@@ -155,7 +155,7 @@ class Mixture:
 
     def _at_once(self, louis_pass: Callable[..., Any], point: Any, psi: np.ndarray) -> MixtureEvaluation:
         """The evaluation by a pass in one loop."""
-        log_pi = self.mixing.log_weights(psi, 0, 1)[:, :, 0]
+        log_pi = self.mixing.log_weights(psi, 0, 1).reshape(len(psi), -1)
         total = self._sum(lambda a, b: louis_pass(log_pi, self.weight, a, b), self.size, True)
         pi, own = np.exp(log_pi[0]), slice(0, self.mixing.size)
         loglik, score, complete, observed = point.louis(total, pi, self.places, self.size)

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import elementary
-from .._jit import compile_kernel, register_vectors, source_stamp
+from .._jit import compile_kernel, register, register_vectors, source_stamp
 from ..elementary import where
 from ..kernels import EXPECTED, OBSERVED, pairwise_sum
 from ..small import VECTORS, combine, dot, dots, gram
@@ -214,6 +214,8 @@ def _make() -> Callable[..., Any]:
 def rows_pass() -> Callable[..., Any]:
     """The loop, compiled."""
     register_vectors(VECTORS)
+    for called in (posterior_tile, add_block):  # loops of their own, which to inline takes long
+        register(called)
     return compile_kernel(_make(), True)
 
 

@@ -23,7 +23,8 @@ class RegressionPoint:
     def __init__(self, components: Regressions, phi: np.ndarray) -> None:
         self.components, self.phi = components, phi
         width = components.width
-        self.beta = np.stack([phi[:, at[:width]] for at in components.places], axis=1)  # (S, K, width)
+        beta = np.stack([phi[:, at[:width]] for at in components.places], axis=1)
+        self.beta = np.ascontiguousarray(beta)  # (S, K, width)
         self.rest = [phi[:, at[width:]] for at in components.places]
         if components.address:
             self.em_pass, self.louis_pass = self._em_pass, self._louis_pass

@@ -60,6 +60,7 @@ def partitions(
         every = np.ones(len(rows)) if mixture.edges is not None else mixture.weight
         residual = by_unit(mixture, response - design @ least_squares(design, response, every))[alive]
         yield slices(residual[:, 0], weight, k)
+        yield slices(np.abs(residual[:, 0]), weight, k)  # components that differ in how widely they scatter
         spaces = [*spaces, residual]
     for space in spaces:
         yield ward(space, k, rng, most)
