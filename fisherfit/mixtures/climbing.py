@@ -181,9 +181,10 @@ def halve(mixture: Mixture, theta: np.ndarray, steps: int, remaining: int) -> np
     plenty = PLENTY * np.array([at.size for at in mixture.components.places])
     thin = np.array([narrowness(mixture, t) < 1.0 for t in theta])
     bad = ((rows < enough) | (thin & (rows < plenty))).any(axis=1)
-    gain = np.where(np.isfinite(before), loglik - before, 0.0) if remaining > 1 else 0.0
-    kept = np.lexsort((-(loglik + 2 * steps * gain), bad))[:remaining]
-    return np.asarray(theta[kept[np.lexsort((-loglik[kept], bad[kept]))]])
+    gain = np.where(np.isfinite(before), loglik - before, 0.0)
+    promise = loglik + 2 * steps * gain if remaining > 1 else loglik
+    kept = np.lexsort((-promise, bad))[:remaining]
+    return np.asarray(theta[kept[np.lexsort((-loglik[kept], np.asarray(bad)[kept]))]])
 
 
 def troubles(mixture: Mixture, ascent: Ascent) -> tuple[tuple[int, str], ...]:

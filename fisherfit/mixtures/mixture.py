@@ -9,7 +9,7 @@ posterior and s = sum_k r_k S_k, J = sum_units [ sum_k r_k (-H_k) - sum_k r_k S_
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -250,6 +250,14 @@ class Mixture:
         r = weight * self.weight
         rows = r if self.edges is None else np.repeat(r, np.diff(self.edges), axis=1)
         return np.concatenate([self.mixing.from_posterior(r), self.components.from_posterior(rows)])
+
+    def starts(self, weights: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """theta from each of several responsibilities; those of small mixtures of regressions are made together."""
+        together: Any = getattr(self.components, "from_posteriors", None)
+        if together is None or self.edges is not None or len(weights) * self.units * self.mixing.count > FEW:
+            return [self.start(weight) for weight in weights]
+        r = np.stack(weights) * self.weight
+        return [np.concatenate([self.mixing.from_posterior(a), b]) for a, b in zip(r, together(r), strict=True)]
 
     def report(self, theta: np.ndarray) -> Parameters:
         """All parameters in the user's units: the proportions, then those of the components."""

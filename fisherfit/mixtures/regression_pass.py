@@ -88,8 +88,8 @@ def _make() -> Callable[..., Any]:
         """Add what rows of columns (p, m) give to sums (see `Sums`).
 
         `kernel` is the address of a row kernel; beta (S, K, p) and rest (S, K, q - 1) are the coefficients and the
-        further predictors; `offset` may be empty. `given` (K, m), which may be empty, are taken for the posteriors, and
-        nothing is then added to `loglik`.
+        further predictors; `offset` may be empty. `given` (S, K, m), which may be empty, are taken for the posteriors,
+        and nothing is then added to `loglik`.
         """
         stamp  # noqa: B018  (a closure cell is part of the key of the disk cache)
         widest()
@@ -134,7 +134,7 @@ def _make() -> Callable[..., Any]:
                         density[i] = where(value < np.inf, value + shift, -np.inf)  # NaN is no density
                 if given.shape[0] > 0:
                     for k in range(count):
-                        own, known = posteriors[k], given[k, start : start + m]
+                        own, known = posteriors[k], given[s, k, start : start + m]
                         for i in range(m):
                             own[i] = known[i]
                 else:

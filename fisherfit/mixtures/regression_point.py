@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 READ = 4096  # rows of the design that are expanded at a time
 NOTHING = np.empty(0)
-NONE = np.empty((0, 0))
+NONE = np.empty((0, 0, 0))
 
 
 class RegressionPoint:
@@ -34,9 +34,9 @@ class RegressionPoint:
         return self._spread(self._pass(log_weights, weight, start, stop, False))
 
     def given_pass(self, posterior: np.ndarray) -> np.ndarray:
-        """The sums of a pass of EM over all rows with these posteriors (K, n), log-likelihoods left out."""
-        k, n = posterior.shape
-        return self._spread(self._pass(np.zeros((len(self.phi), k)), np.ones(n), 0, n, False, posterior))
+        """The sums of a pass of EM over all rows with these posteriors (S, K, n), log-likelihoods left out."""
+        points, k, n = posterior.shape
+        return self._spread(self._pass(np.zeros((points, k)), np.ones(n), 0, n, False, posterior))
 
     def _spread(self, sums: Sums) -> np.ndarray:
         c = self.components
@@ -93,7 +93,7 @@ class RegressionPoint:
             rows_pass()(
                 c.address, canonical(kernel), informative, c.read(a, b), c.y[a:b], c.trials[a:b], c.base[0, a:b],
                 NOTHING if c.offset is None else c.offset[a:b], self.beta, rest, kernel.constants, log_weights,
-                np.ascontiguousarray(given[:, a:b]), weight[a:b], *sums,
+                np.ascontiguousarray(given[:, :, a:b]), weight[a:b], *sums,
             )  # fmt: skip
         return sums
 

@@ -176,7 +176,16 @@ class Regressions:
         return 1.0 + 0.5 * (self.count + 1) * gram / (gram + 2.0 * self.width + DENSITY)
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """The columns that have a coefficient, of some rows: (width, m)."""
+        """The columns that have a coefficient, of some rows: (width, m). Few numbers are kept."""
+        if self.n * self.width > KEPT:
+            return self._expanded(start, stop)
+        return np.ascontiguousarray(self._read[:, start:stop])
+
+    @cached_property
+    def _read(self) -> np.ndarray:
+        return self._expanded(0, self.n)
+
+    def _expanded(self, start: int, stop: int) -> np.ndarray:
         x = expand(self.design, start, stop).T
         return np.ascontiguousarray(x if self.free is None else x[self.columns])
 
@@ -237,31 +246,34 @@ class Regressions:
 
     def from_posterior(self, weight: np.ndarray) -> np.ndarray:
         """A start: a few natural-gradient steps of every component on its share of (some of) the rows."""
+        return self.from_posteriors(weight[None])[0]
+
+    def from_posteriors(self, weight: np.ndarray) -> np.ndarray:
+        """The same from several weights of the rows (S, K, n) together: (S, size)."""
         if self.n > FEW:
             rows = np.arange(0, self.n, -(-self.n // FEW))
-            return self.take(rows).from_posterior(np.ascontiguousarray(weight[:, rows]))
-        phi, width = np.zeros(self.size), self.width
-        for k, (kernel, at) in enumerate(zip(self.kernels, self.places, strict=True)):
-            theta = kernel.family.start(self.y, np.maximum(weight[k], 1e-12) * self.trials)
-            phi[at[width:]] = [float(link.forward(v)) for link, v in zip(kernel.links[1:], theta[1:], strict=True)]
-            if self.design.intercept:
-                phi[at[0]] = float(kernel.links[0].forward(theta[0]))
+            return self.take(rows).from_posteriors(weight[:, :, rows])
+        phi, width = np.zeros((len(weight), self.size)), self.width
+        for own, shares in zip(phi, weight, strict=True):
+            for kernel, at, share in zip(self.kernels, self.places, shares, strict=True):
+                theta = kernel.family.start(self.y, np.maximum(share, 1e-12) * self.trials)
+                own[at[width:]] = [float(link.forward(v)) for link, v in zip(kernel.links[1:], theta[1:], strict=True)]
+                if self.design.intercept:
+                    own[at[0]] = float(kernel.links[0].forward(theta[0]))
         weight = np.ascontiguousarray(weight)
         for _ in range(3):
-            following = self.update(phi[None], self._sums(phi, weight))[0]
-            if not np.all(np.isfinite(following)):
-                break
-            phi = following
+            following = self.update(phi, self._sums(phi, weight))
+            phi = np.where(np.isfinite(following).all(axis=1)[:, None], following, phi)
         return phi
 
     def _sums(self, phi: np.ndarray, weight: np.ndarray) -> np.ndarray:
-        """The sums of an M-step over all rows, block by block."""
-        point = self.at(phi[None])
+        """The sums of M-steps at S points over all rows, block by block."""
+        point = self.at(phi)
         if self.address:
             return point.given_pass(weight)[:, 1 + self.count :]
         size, _ = plan(self.n, self.size, self.row_size + 2.0 * self.count, True)
         spans = [(start, min(start + size, self.n)) for start in range(0, self.n, size)]
-        return np.asarray(sum(point.rows(a, b, False).sums(weight[None, :, a:b]) for a, b in spans))
+        return np.asarray(sum(point.rows(a, b, False).sums(weight[:, :, a:b]) for a, b in spans))
 
     def trouble(self, phi: np.ndarray) -> list[tuple[int, str]]:
         """Components whose residuals have all but vanished, beside those of another or at all."""

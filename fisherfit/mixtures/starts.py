@@ -36,10 +36,10 @@ def default_starts(
         seen.add(key)
         r = np.zeros((k, units))
         r[labels, alive] = 1.0
-        out.append(mixture.start(r))
+        out.append(r)
     for _ in range(max(1, n_init // 3)):
-        out.append(mixture.start(random_responsibilities(units, k, rng)))
-    return out
+        out.append(random_responsibilities(units, k, rng))
+    return mixture.starts(out)
 
 
 def partitions(
