@@ -45,8 +45,9 @@ def begun(model: Any, x: np.ndarray) -> np.ndarray | None:
     scale = np.maximum(x.std(axis=0), 1e-300)
     if model.means_init is not None:
         means = given_array("means_init", model.means_init, (k, d))
-        distance = np.stack([(((x - mean) / scale) ** 2).sum(axis=1) for mean in means])
-        labels = distance.argmin(axis=0)
+        centre = x.mean(axis=0)
+        seeds = (means - centre) / scale
+        labels = (0.5 * (seeds**2).sum(axis=1) - ((x - centre) / scale) @ seeds.T).argmin(axis=1)
     else:
         rng = random_generator(model.random_state)
         labels = seeded((x - x.mean(axis=0)) / scale, np.ones(len(x)), k, rng, 10)

@@ -112,10 +112,9 @@ class Mixture:
         """The log-likelihoods and what a step of EM needs at S points, summed over the units: (S, L), additive."""
         psi, phi = self.split(theta)
         point = self.components.at(phi)
-        at_once: Any = getattr(point, "em_pass", None) if self.plain else None
-        if at_once is not None:
-            log_pi = self.mixing.log_weights(psi, 0, 1).reshape(len(psi), -1)
-            return np.asarray(self._sum(lambda a, b: at_once(log_pi, self.weight, a, b), len(theta), True))
+        passed = self._em_pass(point, psi)
+        if passed is not None:
+            return passed
 
         def task(start: int, stop: int) -> np.ndarray:
             block, r, loglik, pi = self._block(point, psi, start, stop, False)
@@ -124,6 +123,14 @@ class Mixture:
             return np.concatenate([loglik[:, None], mix, block.sums(self._spread(r, start, stop))], axis=1)
 
         return np.asarray(self._sum(task, len(theta)))
+
+    def _em_pass(self, point: Any, psi: np.ndarray) -> np.ndarray | None:
+        """The sums of EM where its components have a pass in one loop: log-likelihoods, counts, and the rest."""
+        at_once: Any = getattr(point, "em_pass", None) if self.plain else None
+        if at_once is None:
+            return None
+        log_pi = self.mixing.log_weights(psi, 0, 1).reshape(len(psi), -1)
+        return np.asarray(self._sum(lambda a, b: at_once(log_pi, self.weight, a, b), len(psi), True))
 
     def em_step(self, theta: np.ndarray, total: np.ndarray) -> np.ndarray:
         """The points that the sums of `em_sums` lead to."""
@@ -135,6 +142,9 @@ class Mixture:
         """The log-likelihoods at S points."""
         psi, phi = self.split(theta)
         point = self.components.at(phi)
+        passed = self._em_pass(point, psi)
+        if passed is not None:
+            return passed[:, 0]
         return np.asarray(self._sum(lambda a, b: self._block(point, psi, a, b, False)[2], len(theta)))
 
     def evaluate(self, theta: np.ndarray) -> MixtureEvaluation:
@@ -168,6 +178,9 @@ class Mixture:
         """The weight that every component explains at S points: (S, K)."""
         psi, phi = self.split(theta)
         point = self.components.at(phi)
+        passed = self._em_pass(point, psi)
+        if passed is not None:
+            return passed[:, 1 : 1 + self.mixing.count]
 
         def task(start: int, stop: int) -> np.ndarray:
             return np.asarray(self._block(point, psi, start, stop, False)[1] @ self.weight[start:stop])

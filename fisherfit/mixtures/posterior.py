@@ -15,7 +15,8 @@ from ..elementary import exp, log, where
 from ..kernels import pairwise_sum
 
 TILE = 512
-NEGLIGIBLE = 1e-200  # a posterior below this is 0: products with denormal numbers are slow
+NEGLIGIBLE = 1e-100  # a posterior below this is 0: products with denormal numbers are slow, those of two included
+FAR = -240.0  # the logarithm of less than that: no exponential is denormal
 
 
 def posterior_tile(joint, s, start, size, weight, first, high, total, values):
@@ -39,7 +40,8 @@ def posterior_tile(joint, s, start, size, weight, first, high, total, values):
     for k in range(count):
         row = joint[s, k, start : start + size]
         for i in range(size):
-            value = exp(row[i] - high[i])
+            gap = row[i] - high[i]
+            value = exp(where(gap < FAR, FAR, gap))
             row[i] = where(value < NEGLIGIBLE, 0.0, value)  # NaN stays
             total[i] += row[i]
     for i in range(size):
