@@ -17,7 +17,9 @@ from cases import Case
 from measure import PATIENCE, Record, compare, summary
 from peers import installed
 
-COMPONENTS = {"full": 10, "diag": 5, "poisson": 2}
+COMPONENTS = {"full": 10, "alike": 10, "diag": 5, "poisson": 2}
+SHAPES = {"full": "full", "alike": "full", "diag": "diag"}
+SPREAD = {"full": 1.6, "alike": 0.8, "diag": 3.0}  # of the means
 WORST = 1e-5  # nats between two steps at which scikit-learn's EM is stopped, so that it comes within 1e-4
 STEPS = 5
 FEW = 10  # fits by flexmix
@@ -32,9 +34,11 @@ TITLES = {
 def clusters(kind: str, n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows of overlapping clusters (n, d), and a start: means that are half a unit off."""
     k = COMPONENTS[kind]
-    rng = np.random.default_rng(1 if kind == "full" else 5)
-    means = rng.normal(size=(k, d)) * (1.6 if kind == "full" else 3.0)
-    if kind == "full":
+    rng = np.random.default_rng(5 if kind == "diag" else 1)
+    means = rng.normal(size=(k, d)) * SPREAD[kind]
+    if kind == "alike":
+        roots = 0.1 * rng.normal(size=(k, d, d)) + np.eye(d)
+    elif kind == "full":
         roots = 0.25 * rng.normal(size=(k, d, d)) + np.eye(d) * rng.uniform(0.7, 1.3, (k, 1, 1))
     else:
         roots = np.eye(d) * rng.uniform(0.5, 1.2, (k, d))[:, None]
@@ -96,7 +100,7 @@ def mixture_case(case: Case, threads: int, run_alone: Any) -> Record:
 def _ours(x: np.ndarray, kind: str, start: np.ndarray | None) -> float:
     import fisherfit as ff
 
-    model = ff.GaussianMixture(COMPONENTS[kind], covariance_type=kind, means_init=start, random_state=0).fit(x)
+    model = ff.GaussianMixture(COMPONENTS[kind], covariance_type=SHAPES[kind], means_init=start, random_state=0).fit(x)
     return float(model.result_.llf)
 
 
@@ -106,7 +110,7 @@ def _sklearn(x: np.ndarray, kind: str, start: np.ndarray, tol: float, max_iter: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = GaussianMixture(
-            COMPONENTS[kind], covariance_type=kind, means_init=start, tol=tol, max_iter=max_iter, reg_covar=0.0,
+            COMPONENTS[kind], covariance_type=SHAPES[kind], means_init=start, tol=tol, max_iter=max_iter, reg_covar=0.0,
             random_state=0,
         ).fit(x)  # fmt: skip
     return float(model.score(x)) * len(x)
@@ -148,7 +152,7 @@ def _our_step(x: np.ndarray, kind: str, threads: int) -> float:
     from fisherfit.mixtures.mixture import Mixture
 
     k = COMPONENTS[kind]
-    mixture = Mixture(Gaussian(x, k, kind), Mixing(k), np.ones(len(x)), None, threads)
+    mixture = Mixture(Gaussian(x, k, SHAPES[kind]), Mixing(k), np.ones(len(x)), None, threads)
     labels = np.random.default_rng(0).integers(0, k, len(x))
     theta = mixture.start(0.5 * (labels == np.arange(k)[:, None]) + 0.5 / k)[None]
     with _threads.single_threaded_blas(), np.errstate(all="ignore"):
