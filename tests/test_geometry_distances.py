@@ -235,6 +235,7 @@ def test_three_parameters():
     assert G.fisher_rao_distance(q, p) == pytest.approx(path.length, rel=1e-9)
     (middle,) = path.at(np.array([0.5]))
     halves = [find_geodesic(p.family, end.theta, middle).length for end in (p, q)]
+    # the middle is interpolated on the path, whose lengths are good to more
     np.testing.assert_allclose(halves, 0.5 * path.length, rtol=1e-6)
     # the geodesic equation x'' + Gamma x'x' = 0, by differences along the path
     h = 1e-3
@@ -246,6 +247,7 @@ def test_three_parameters():
         d = 1e-4 * np.eye(3)[k] * here[k]
         slopes.append((information(p.family, tuple(here + d)) - information(p.family, tuple(here - d))) / (2.0 * d[k]))
     pull = np.einsum("kij,k,j->i", slopes, speed, speed) - 0.5 * np.einsum("kij,i,j->k", slopes, speed, speed)
+    # second differences of a path on a grid of steps h: their own error is of order h^2
     np.testing.assert_allclose(g @ bend, -pull, rtol=1e-3, atol=1e-3 * np.abs(pull).max())
 
 

@@ -97,6 +97,7 @@ def test_rows_in_batches(kind, monkeypatch):
     whole = clone(model).fit(x).result_
     parts = model.fit(np.split(x, 5)).result_
     assert parts.cov_type == kind
+    # standard errors at two estimates that differ by 1e-8 of them or so
     np.testing.assert_allclose(parts.bse, whole.bse, rtol=1e-6)
     a, b = lines(6000)
     model = ff.MixtureRegressor("normal", 2, random_state=0, n_init=2, cov_type=kind)

@@ -323,7 +323,7 @@ def test_batches_one_after_the_other_keep_the_prior():
     away = np.abs(model.result_.params - whole.result_.params) / whole.result_.bse
     without = ff.GaussianMixture(2, random_state=0).fit(x).result_.params
     apart = np.abs(without - whole.result_.params) / whole.result_.bse
-    assert away.max() < 0.5
+    assert away.max() < 0.5  # what a stream of small batches loses to the curvature of the likelihood
     assert apart.max() > 2.0
     np.testing.assert_allclose(model.result_.bse, whole.result_.bse, rtol=0.05)
     assert model.result_.llf == pytest.approx(whole.result_.llf, rel=1e-4)

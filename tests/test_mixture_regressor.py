@@ -584,5 +584,5 @@ def test_separation_among_many_rows(line, batches, monkeypatch):
     p = 1.0 / (1.0 + np.exp(-beta[0] - x @ beta[1:]))
     y[first] = np.random.default_rng(1).binomial(30, p[first])
     assert model.fit(*data(y)).separation_ == {}
-    assert np.abs(model.coef_[int(not line)] - beta[1:]).max() < 0.2
+    assert np.abs(model.coef_[int(not line)] - beta[1:]).max() < 0.2  # some standard errors of the truth
     assert np.isfinite(model.result_.bse).all()
