@@ -24,11 +24,18 @@ if TYPE_CHECKING:
     from ..deltas import Estimate
     from ..mixtures.bootstrap import BootstrapTest
     from ..mixtures.profiles import MixtureProfile
+    from ..mixtures.result import MixtureSummary
     from ..testing import HypothesisTest
 
 
 class MixedInference(RowsOfFit):
     """Methods of a fitted mixture that take the data of its fit again, in the arguments of `fit`."""
+
+    def summary(self: Any, level: float = 0.95) -> MixtureSummary:
+        """The summary of the fit: prints as text, shows as HTML in a notebook."""
+        self._check_fitted()
+        summary: MixtureSummary = self.result_.summary(level)
+        return summary
 
     def covariance(
         self: Any,

@@ -135,12 +135,10 @@ class GaussianBlock:
         """L^-1 (u - mean) for all components at a point: (K, d, m)."""
         if self.kept is not None:
             return self.kept
-        inverse, mean = self.point.inverse[s], self.point.mean[s]
+        inverse, gap = self.point.inverse[s], self.u - self.point.mean[s][..., None]
         if self.point.structure.axes == "none":
-            return np.asarray((self.u - mean[..., None]) * np.diagonal(inverse, axis1=1, axis2=2)[..., None])
-        z = (inverse.reshape(-1, self.d) @ self.u).reshape(self.count, self.d, self.m)
-        z -= inverse @ mean[..., None]
-        return np.asarray(z)
+            return np.asarray(gap * np.diagonal(inverse, axis1=1, axis2=2)[..., None])
+        return np.asarray(inverse @ gap)
 
     def sums(self, weight: np.ndarray) -> np.ndarray:
         """Sums of (1, z, vech zz'), or along the axes of the diagonals, component by component: (S, L)."""
