@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,8 +39,10 @@ def covariance_shown(name: str, form: str = ", {}") -> str:
     return "" if name in ("", "expected") else form.format(f"{name} covariance")
 
 
-def read_cov_type(given: Any, correction: Any = None, lags: Any = None) -> CovType:
+def read_cov_type(given: Any, correction: Any = None, lags: Any = None, without: Sequence[str] = ()) -> CovType:
     """Read the name of a kind of covariance, and what is given beside it.
+
+    Kinds in `without` are those that a model does not have: an error does not offer them.
 
     Raises
     ------
@@ -50,8 +53,9 @@ def read_cov_type(given: Any, correction: Any = None, lags: Any = None) -> CovTy
         return PLAIN[given]
     found = re.fullmatch(r"(\w+)(?:\((\w+)\))?", given) if isinstance(given, str) else None
     if found is None or found[1] not in KINDS or (found[2] is not None and found[1] not in ("cluster", "HAC")):
-        raise InputError(f"cov_type: {given!r} is not known; choose one of {', '.join(map(repr, KINDS))}, "
-                         "'cluster(CR3)' and 'HAC(8)' for 8 lags, say")  # fmt: skip
+        offered = ", ".join(repr(kind) for kind in KINDS if kind not in without)
+        raise InputError(f"cov_type: {given!r} is not known; choose one of {offered}, 'cluster(CR0)' and 'HAC(8)' for "
+                         "8 lags, say")  # fmt: skip
     out, detail = CovType(found[1]), found[2]
     if out.kind == "cluster":
         correction = detail if correction is None else correction

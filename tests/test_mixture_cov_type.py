@@ -133,6 +133,16 @@ def test_what_cannot_be():
         ff.MixtureRegressor(cov_type="HC0").partial_fit(x, y)
 
 
+def test_an_unknown_kind_is_answered_with_those_of_mixtures():
+    x = np.random.default_rng(0).normal(size=(40, 1))
+    offered = "choose one of 'observed', 'opg', 'HC0', 'HC1', 'cluster', 'HAC', "
+    with pytest.raises(ff.InputError, match=offered):
+        ff.GaussianMixture(2, cov_type="HC9").fit(x)
+    model = ff.GaussianMixture(1).fit(x)
+    with pytest.raises(ff.InputError, match=offered):
+        model.covariance(x, cov_type="HC9")
+
+
 def test_groups_are_the_units_and_clusters_join_them():
     x, y = lines()
     groups = np.arange(400) // 4

@@ -13,6 +13,7 @@ from .. import _threads
 from ..choices import names_among, one_of
 from ..covtypes import CovType, read_cov_type
 from ..errors import InputError, InputTypeError, frames_inside
+from ..mixtures.covariance import WITHOUT
 from ..model_terms import ModelTerm
 from ..table import read_table
 from .mixture_covariance import as_frame, check_order, named
@@ -85,7 +86,7 @@ class MixedInference(RowsOfFit):
         >>> np.sqrt(np.diag(robust)).round(4)[:3].tolist(), model.result_.standard_errors.round(4)[:3].tolist()
         ([0.0291, 0.0291, 0.0284], [0.0291, 0.0291, 0.0271])
         """
-        cov = read_cov_type(self.cov_type if cov_type is None else cov_type, correction, lags)
+        cov = read_cov_type(self.cov_type if cov_type is None else cov_type, correction, lags, WITHOUT)
         return self._covariance(X, y, sample_weight, data, cov, clusters)
 
     def test(
@@ -154,7 +155,7 @@ class MixedInference(RowsOfFit):
             if cov_type is not None or clusters is not None:
                 if X is None:
                     raise InputError(f"cov_type={cov_type!r} needs the data of the fit; give X and what else fit had")
-                cov = read_cov_type("cluster" if cov_type is None else cov_type)
+                cov = read_cov_type("cluster" if cov_type is None else cov_type, without=WITHOUT)
                 kind, covariance = str(cov), np.asarray(self._covariance(X, y, sample_weight, data, cov, clusters))
         else:
             for name, given in (("cov_type", cov_type), ("clusters", clusters)):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def check_cov_type(model: Any, clusters: Any) -> CovType:
     """The kind of covariance of the constructor; an error for one that there is not, and for clusters without a use."""
-    cov = read_cov_type(model.cov_type)
+    cov = read_cov_type(model.cov_type, without=kinds.WITHOUT)
     if clusters is not None and cov.kind != "cluster":
         raise InputError(f"clusters is for cov_type='cluster', not for {cov.kind!r}; leave it out")
     if cov.kind != "cluster" or clusters is None:
